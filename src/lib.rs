@@ -1,0 +1,1 @@
+//! jackfield links running `workerd` processes through their debug ports and moves the links while they run.
