@@ -1,1 +1,3 @@
 //! jackfield links running `workerd` processes through their debug ports and moves the links while they run.
+
+pub mod session;

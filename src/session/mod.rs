@@ -1,0 +1,8 @@
+//! Sessions: one running workerd each. This room finds workerd, writes its configuration, starts it, watches it and
+//! stops it. It is the only room that starts processes.
+
+pub mod name;
+pub mod state;
+
+pub use name::{NameError, SessionName};
+pub use state::{Generation, SessionSink, SessionState};

@@ -1,0 +1,45 @@
+//! What is known of a session at one moment, and how the floors above learn of it.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::name::SessionName;
+
+/// One start of a session's workerd. A restart or a reload is a new generation, with a new number and new sockets, so
+/// that nobody who holds an old one can reach a new process by accident, or dial a dying one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generation {
+    /// Whose generation it is.
+    pub session: SessionName,
+    /// Counts from 1 within a run of jackfield; never reused.
+    pub number: u64,
+    /// The debug port. Total power over the session: never handed to another process.
+    pub debug_socket: PathBuf,
+    /// Where plain HTTP for each entrypoint goes; `None` is the default export. An entrypoint that no link named when
+    /// this generation was started is missing here.
+    pub http_sockets: HashMap<Option<String>, PathBuf>,
+    /// The header that carries `request.cf` on the sockets above. Random per run: a worker that knew it could forge
+    /// its caller's `cf`.
+    pub cf_header: String,
+}
+
+/// Whether a session can take events.
+#[derive(Clone, Debug)]
+pub enum SessionState {
+    /// A process is on its way; events wait.
+    Starting,
+    /// This generation listens on all its sockets.
+    Up(Arc<Generation>),
+    /// Nothing listens. A restart may be planned; `why` says so, and `Starting` follows when it begins.
+    Down {
+        /// What happened and what comes next, for people.
+        why: String,
+    },
+}
+
+/// Where states are published. Called from the supervisor's task, in order for one session; it must not block.
+pub trait SessionSink: Send + Sync + 'static {
+    /// `session` is in `state` from now on.
+    fn publish(&self, session: &SessionName, state: SessionState);
+}
