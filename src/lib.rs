@@ -1,3 +1,4 @@
 //! jackfield links running `workerd` processes through their debug ports and moves the links while they run.
 
+pub mod schema;
 pub mod session;
