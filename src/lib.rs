@@ -1,4 +1,5 @@
 //! jackfield links running `workerd` processes through their debug ports and moves the links while they run.
 
+pub mod router;
 pub mod schema;
 pub mod session;

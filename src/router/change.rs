@@ -1,0 +1,282 @@
+//! Changes of the link table, and why one is refused.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde_json::Value;
+
+use super::link::{Aim, Kind, Link, LinkName, Revision, Target};
+use super::table::{Session, Snapshot};
+use crate::session::{SessionName, SessionState};
+
+/// One step of a batch. Steps are applied in order; the result is checked as a whole.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// Moves an existing link.
+    Retarget {
+        /// Which one.
+        link: LinkName,
+        /// Where to; read by the link's kind.
+        to: Aim,
+        /// Its props from now on. They belong to the target: a link that moves without props has none.
+        props: Option<Value>,
+    },
+    /// Makes a link, or sets one whatever it was: for project files, not for operators.
+    DefineLink {
+        /// Which one.
+        link: LinkName,
+        /// Where to.
+        target: Target,
+    },
+    /// Takes a link away.
+    DropLink(LinkName),
+    /// Makes a session known (as starting), or replaces what is known of its classes.
+    DefineSession {
+        /// Its name.
+        session: SessionName,
+        /// The Durable Object classes it offers.
+        classes: Vec<String>,
+    },
+    /// Takes a session and its links away. Links of others that point there must be moved in the same batch.
+    DropSession(SessionName),
+}
+
+/// A suggestion, printed as `; did you mean X?`, or nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Nearest(pub Option<String>);
+
+impl Nearest {
+    /// The closest of `known` to `wanted`, if any is close enough to be what was meant.
+    pub fn of<T: fmt::Display>(wanted: &impl fmt::Display, known: impl IntoIterator<Item = T>) -> Self {
+        let wanted = wanted.to_string();
+        let scored = known.into_iter().map(|name| {
+            let name = name.to_string();
+            (strsim::jaro_winkler(&wanted.to_lowercase(), &name.to_lowercase()), name)
+        });
+        let best = scored.max_by(|a, b| a.0.total_cmp(&b.0));
+        // 0.7 keeps `api@gren` and `wbe/API`, and drops names that merely share a letter or two.
+        Self(best.filter(|(score, _)| *score > 0.7).map(|(_, name)| name))
+    }
+}
+
+impl fmt::Display for Nearest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |name| write!(f, "; did you mean {name}?"))
+    }
+}
+
+/// Why a batch was refused. Nothing of it was applied.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ChangeError {
+    /// No link has that name.
+    #[error("there is no link {link}{nearest}")]
+    UnknownLink {
+        /// What was asked for.
+        link: LinkName,
+        /// What may have been meant.
+        nearest: Nearest,
+    },
+    /// No session has that name.
+    #[error("there is no session {session}{nearest}")]
+    UnknownSession {
+        /// What was asked for.
+        session: SessionName,
+        /// What may have been meant.
+        nearest: Nearest,
+    },
+    /// The session has no Durable Object class of that name.
+    #[error("session {session} has no Durable Object class {class}{nearest}")]
+    UnknownClass {
+        /// The session that was aimed at.
+        session: SessionName,
+        /// What was asked for.
+        class: String,
+        /// What may have been meant.
+        nearest: Nearest,
+    },
+    /// An actor link needs a class and takes no props.
+    #[error(
+        "link {link} is a Durable Object namespace, so its target is a class without props: {session}#CLASS"
+    )]
+    NotAClass {
+        /// The link.
+        link: LinkName,
+        /// The session that was aimed at.
+        session: SessionName,
+    },
+    /// `ctx.props` is an object.
+    #[error("the props for link {link} are not a JSON object")]
+    PropsNotAnObject {
+        /// The link.
+        link: LinkName,
+    },
+    /// The link would become another kind of binding than its worker was started with.
+    #[error("link {link} is a {was} link and cannot become one of kind {wanted} while its session runs")]
+    OtherKind {
+        /// The link.
+        link: LinkName,
+        /// What it is.
+        was: Kind,
+        /// What it would be.
+        wanted: Kind,
+    },
+    /// One batch moves a link twice.
+    #[error("link {link} stands twice in one change")]
+    Twice {
+        /// The link.
+        link: LinkName,
+    },
+    /// A session goes while a link of another one still points there.
+    #[error("link {link} still points at session {session}, which goes away")]
+    StillAimed {
+        /// The link.
+        link: LinkName,
+        /// The session.
+        session: SessionName,
+    },
+    /// Someone changed a link since the caller looked.
+    #[error("the links have changed: revision {found}, not {expected}")]
+    Stale {
+        /// What the caller saw.
+        expected: Revision,
+        /// The last change.
+        found: Revision,
+    },
+}
+
+/// A batch on its way: a private copy of the snapshot.
+pub(super) struct Draft {
+    next: Snapshot,
+    relinked: bool,
+    changed: bool,
+}
+
+impl Draft {
+    pub(super) fn apply(before: &Snapshot, changes: Vec<Change>) -> Result<Self, ChangeError> {
+        let mut next = before.clone();
+        next.revision = before.revision.next();
+        let mut draft = Self { next, relinked: false, changed: false };
+        let mut moved = HashSet::new();
+        for change in changes {
+            if let Change::Retarget { link, .. } = &change
+                && !moved.insert(link.clone())
+            {
+                return Err(ChangeError::Twice { link: link.clone() });
+            }
+            draft.step(change)?;
+        }
+        draft.check()?;
+        Ok(draft)
+    }
+
+    /// The snapshot to publish, if it differs from the one before.
+    pub(super) fn finish(self) -> Option<Snapshot> {
+        let Self { mut next, relinked, changed } = self;
+        if relinked {
+            next.relinked = next.revision;
+        }
+        changed.then_some(next)
+    }
+
+    fn step(&mut self, change: Change) -> Result<(), ChangeError> {
+        match change {
+            Change::Retarget { link, to, props } => {
+                let Some(old) = self.next.links.get(&link) else { return Err(self.unknown_link(link)) };
+                if props.as_ref().is_some_and(|props| !props.is_object()) {
+                    return Err(ChangeError::PropsNotAnObject { link });
+                }
+                let session = to.session.clone();
+                match old.target.kind().target(to, props) {
+                    Some(target) => self.set(link, target),
+                    None => return Err(ChangeError::NotAClass { link, session }),
+                }
+            }
+            Change::DefineLink { link, target } => {
+                let (was, wanted) = (self.next.links.get(&link).map(|old| old.target.kind()), target.kind());
+                if let Some(was) = was.filter(|was| *was != wanted) {
+                    return Err(ChangeError::OtherKind { link, was, wanted });
+                }
+                self.set(link, target);
+            }
+            Change::DropLink(link) => {
+                if self.next.links.remove(&link).is_none() {
+                    return Err(self.unknown_link(link));
+                }
+                self.relinked = true;
+            }
+            Change::DefineSession { session, classes } => self.define_session(session, classes),
+            Change::DropSession(session) => {
+                if self.next.sessions.remove(&session).is_none() {
+                    return Err(self.unknown_session(session));
+                }
+                self.next.links.retain(|name, _| name.session != session);
+                self.relinked = true;
+            }
+        }
+        self.changed |= self.relinked;
+        Ok(())
+    }
+
+    fn set(&mut self, name: LinkName, target: Target) {
+        if self.next.links.get(&name).is_some_and(|old| old.target == target) {
+            return;
+        }
+        let link = Link { name: name.clone(), target, revision: self.next.revision };
+        self.next.links.insert(name, Arc::new(link));
+        self.relinked = true;
+    }
+
+    fn define_session(&mut self, name: SessionName, classes: Vec<String>) {
+        let old = self.next.sessions.get(&name);
+        if old.is_some_and(|old| *old.classes == *classes) {
+            return;
+        }
+        let (state, since) = match old {
+            Some(old) => (old.state.clone(), old.since),
+            None => (SessionState::Starting, SystemTime::now()),
+        };
+        let session = Session { name: name.clone(), classes: classes.into(), state, since };
+        self.next.sessions.insert(name, Arc::new(session));
+        self.changed = true;
+    }
+
+    /// What every published table keeps: both ends of each link are known sessions, and an actor link's class exists.
+    fn check(&self) -> Result<(), ChangeError> {
+        for link in self.next.links() {
+            if !self.next.sessions.contains_key(&link.name.session) {
+                return Err(self.unknown_session(link.name.session.clone()));
+            }
+            let aimed = link.target.session();
+            let Some(session) = self.next.sessions.get(aimed) else {
+                return Err(if link.revision == self.next.revision {
+                    self.unknown_session(aimed.clone())
+                } else {
+                    ChangeError::StillAimed { link: link.name.clone(), session: aimed.clone() }
+                });
+            };
+            if let Target::ActorClass { class, .. } = &link.target
+                && !session.classes.contains(class)
+            {
+                let nearest = Nearest::of(class, &*session.classes);
+                return Err(ChangeError::UnknownClass {
+                    session: aimed.clone(),
+                    class: class.clone(),
+                    nearest,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn unknown_link(&self, link: LinkName) -> ChangeError {
+        let nearest = Nearest::of(&link, self.next.links.keys());
+        ChangeError::UnknownLink { link, nearest }
+    }
+
+    fn unknown_session(&self, session: SessionName) -> ChangeError {
+        let nearest = Nearest::of(&session, self.next.sessions.keys());
+        ChangeError::UnknownSession { session, nearest }
+    }
+}

@@ -1,0 +1,11 @@
+//! Links, and the way of an event along one: the table, and what a change of it means.
+
+pub mod change;
+pub mod link;
+pub mod retarget;
+pub mod table;
+
+pub use change::{Change, ChangeError};
+pub use link::{Aim, Kind, Link, LinkName, LinkTextError, Revision, Target};
+pub use retarget::{Barrier, Handover, Leases, retarget};
+pub use table::{Links, Route, Session, Snapshot};

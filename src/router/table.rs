@@ -1,0 +1,194 @@
+//! The link table: one immutable snapshot behind one atomic pointer.
+//!
+//! Readers take the snapshot once per event and see links and session states of the same moment. Writers are rare:
+//! they copy the maps (of `Arc`s), change the copy and publish it under the next revision.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use arc_swap::{ArcSwap, Guard};
+use tokio::sync::watch;
+
+use super::change::{Change, ChangeError, Draft};
+use super::link::{Link, LinkName, Revision};
+use crate::session::{Generation, SessionName, SessionSink, SessionState};
+
+/// A session as the table knows it.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Its name.
+    pub name: SessionName,
+    /// The Durable Object classes that actor links may point at.
+    pub classes: Arc<[String]>,
+    /// Whether it takes events.
+    pub state: SessionState,
+    /// When it entered this state.
+    pub since: SystemTime,
+}
+
+/// Everything that routing an event needs, as of one revision. Immutable.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Of this snapshot: link changes and session states count alike.
+    pub revision: Revision,
+    /// The last revision that changed a link. What optimistic changes are compared with, since a restarted session
+    /// should not spoil them.
+    pub relinked: Revision,
+    pub(super) links: HashMap<LinkName, Arc<Link>>,
+    pub(super) sessions: HashMap<SessionName, Arc<Session>>,
+}
+
+/// Where an event on a link goes at this moment.
+#[derive(Clone, Debug)]
+pub enum Route {
+    /// To this generation.
+    Ready(Arc<Link>, Arc<Generation>),
+    /// Nowhere yet: it parks until a later snapshot says otherwise. The text says why the target cannot take it.
+    Parked(Arc<Link>, String),
+    /// There is no such link (any more).
+    Gone,
+}
+
+impl Snapshot {
+    /// The link of that name.
+    pub fn link(&self, name: &LinkName) -> Option<&Arc<Link>> {
+        self.links.get(name)
+    }
+
+    /// The session of that name.
+    pub fn session(&self, name: &SessionName) -> Option<&Arc<Session>> {
+        self.sessions.get(name)
+    }
+
+    /// All links, by name.
+    pub fn links(&self) -> Vec<&Arc<Link>> {
+        let mut all: Vec<_> = self.links.values().collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+
+    /// All sessions, by name.
+    pub fn sessions(&self) -> Vec<&Arc<Session>> {
+        let mut all: Vec<_> = self.sessions.values().collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+
+    /// Follows a link to the newest listening generation of its target.
+    pub fn route(&self, name: &LinkName) -> Route {
+        let Some(link) = self.links.get(name) else { return Route::Gone };
+        let session = link.target.session();
+        let why = match self.sessions.get(session).map(|session| &session.state) {
+            Some(SessionState::Up(generation)) => return Route::Ready(link.clone(), generation.clone()),
+            Some(SessionState::Starting) => format!("session {session} is starting"),
+            Some(SessionState::Down { why }) => format!("session {session} is down: {why}"),
+            None => format!("there is no session {session}"),
+        };
+        Route::Parked(link.clone(), why)
+    }
+}
+
+/// The table. Shared by all faces, the supervisor and the control API.
+#[derive(Debug)]
+pub struct Links {
+    current: ArcSwap<Snapshot>,
+    /// Held from reading the snapshot that a change starts from until its successor is published, so no change is
+    /// ever built on a stale one.
+    writing: Mutex<()>,
+    /// Sent after `current` is stored: whoever is woken finds at least that revision.
+    published: watch::Sender<Revision>,
+}
+
+impl Default for Links {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Links {
+    /// An empty table at revision 0.
+    pub fn new() -> Self {
+        Self {
+            current: ArcSwap::default(),
+            writing: Mutex::new(()),
+            published: watch::Sender::new(Revision::default()),
+        }
+    }
+
+    /// The snapshot of this moment, cheaply: for the length of one lookup, never across an await.
+    pub fn load(&self) -> Guard<Arc<Snapshot>> {
+        self.current.load()
+    }
+
+    /// The snapshot of this moment, to keep.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// Applies all of `changes` in order as one step, or none of them.
+    ///
+    /// With `expected`, only if no link has changed since that revision. Returns the revision from which on the
+    /// changes hold; if they change nothing, that is the current one.
+    pub fn change(&self, changes: Vec<Change>, expected: Option<Revision>) -> Result<Revision, ChangeError> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.snapshot();
+        if let Some(expected) = expected
+            && expected < before.relinked
+        {
+            return Err(ChangeError::Stale { expected, found: before.relinked });
+        }
+        let draft = Draft::apply(&before, changes)?;
+        Ok(match draft.finish() {
+            Some(after) => self.publish_snapshot(after),
+            None => before.revision,
+        })
+    }
+
+    /// Sees every revision from now on. A receiver may skip revisions, but never misses the last one.
+    pub fn subscribe(&self) -> watch::Receiver<Revision> {
+        self.published.subscribe()
+    }
+
+    /// Waits for the first snapshot about which `ready` has an answer.
+    ///
+    /// # Cancellation
+    /// Safe: nothing is kept between snapshots.
+    pub async fn until<T>(&self, mut ready: impl FnMut(&Arc<Snapshot>) -> Option<T>) -> T {
+        // Subscribed before the first look, so that a publication between look and wait is not missed.
+        let mut published = self.published.subscribe();
+        loop {
+            published.mark_unchanged();
+            if let Some(answer) = ready(&self.snapshot()) {
+                return answer;
+            }
+            if published.changed().await.is_err() {
+                // The sender lives in `self`, so this cannot happen while we are borrowed from it.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Only under `writing`.
+    fn publish_snapshot(&self, snapshot: Snapshot) -> Revision {
+        let revision = snapshot.revision;
+        self.current.store(Arc::new(snapshot));
+        self.published.send_replace(revision);
+        revision
+    }
+}
+
+impl SessionSink for Links {
+    /// A state of a session that the table does not (or no longer) know is dropped: a reload took the session away
+    /// while its last process was still on its way out.
+    fn publish(&self, name: &SessionName, state: SessionState) {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.snapshot();
+        let Some(session) = before.sessions.get(name) else { return };
+        let mut after = Snapshot::clone(&before);
+        after.revision = before.revision.next();
+        let session = Session { state, since: SystemTime::now(), ..Session::clone(session) };
+        after.sessions.insert(name.clone(), Arc::new(session));
+        self.publish_snapshot(after);
+    }
+}
