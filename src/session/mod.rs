@@ -2,7 +2,9 @@
 //! stops it. It is the only room that starts processes.
 
 pub mod name;
+pub mod project;
 pub mod state;
 
 pub use name::{NameError, SessionName};
+pub use project::{Project, ProjectError, SessionSpec};
 pub use state::{Generation, SessionSink, SessionState};

@@ -1,0 +1,179 @@
+//! The project file, `jackfield.toml`: which sessions there are and how they are linked.
+//!
+//! Two steps, two sets of types: [`read`] turns text into raw sessions and knows nothing but the text; [`resolve`]
+//! looks at all of them together and at the scripts on disk. What comes out ([`Project`]) needs no more checks.
+//! Neither stops at the first problem, and nothing is started while there is one.
+
+mod problem;
+mod read;
+mod reader;
+mod resolve;
+mod script;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::name::SessionName;
+
+pub use problem::{Problem, ProjectError};
+pub use script::ModuleKind;
+
+/// The name of the project file when none is given.
+pub const FILE_NAME: &str = "jackfield.toml";
+
+/// A project whose every name, link and script has been checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Project {
+    /// The project file, with links resolved.
+    pub file: PathBuf,
+    /// Its folder. Scripts are relative to it and state lies in it.
+    pub root: PathBuf,
+    /// In the order of the file.
+    pub sessions: Vec<SessionSpec>,
+}
+
+/// What one session runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SessionSpec {
+    /// Its name, scope included.
+    pub name: SessionName,
+    /// The main module first.
+    pub modules: Vec<Module>,
+    /// `YYYY-MM-DD`.
+    pub compatibility_date: String,
+    /// As workerd knows them.
+    pub compatibility_flags: Vec<String>,
+    /// Bindings that are plain values.
+    pub vars: Vec<(String, Var)>,
+    /// Durable Object classes of its own.
+    pub classes: Vec<ClassSpec>,
+    /// Bindings to entrypoints of sessions.
+    pub services: Vec<ServiceLink>,
+    /// Bindings to actor classes of sessions.
+    pub actors: Vec<ActorLink>,
+    /// The named entrypoints that some link of the project wants from this session. Each gets an HTTP socket; the
+    /// default export always has one. They cannot be listed without running the script, so the links decide.
+    pub entrypoints: BTreeSet<String>,
+}
+
+/// One file of a worker, with its content: a session is restarted with what was checked, whatever happens on disk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Module {
+    /// What other modules import it as.
+    pub name: String,
+    /// What workerd is told it is.
+    pub kind: ModuleKind,
+    /// Where it was read.
+    pub path: PathBuf,
+    /// What was read. Text, except for [`ModuleKind::Wasm`] and [`ModuleKind::Data`].
+    pub content: Vec<u8>,
+}
+
+/// A plain value in `env`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Var {
+    /// A string.
+    Text(String),
+    /// Anything else that TOML and JSON both can say.
+    Json(serde_json::Value),
+}
+
+/// A Durable Object class that a session implements.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClassSpec {
+    /// The exported class.
+    pub class: String,
+    /// How its objects are named and kept.
+    pub storage: Storage,
+    /// The name in the session's own `env`, if it wants one.
+    pub binding: Option<String>,
+}
+
+/// How the objects of a class are named and kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// On disk, under the project's state folder.
+    Stored {
+        /// What ids are derived from. Two classes with the same key have the same id for the same name, and that is
+        /// how a link can move from one to the other; their data stay apart, a folder for each session.
+        unique_key: String,
+    },
+    /// In memory, for the life of one generation. Any string is an id.
+    Ephemeral,
+}
+
+/// A binding that leads to an entrypoint of a session.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServiceLink {
+    /// The name in `env`.
+    pub binding: String,
+    /// Whom it leads to when the project starts.
+    pub target: SessionName,
+    /// Absent: the default export.
+    pub entrypoint: Option<String>,
+    /// What the target sees as `ctx.props`.
+    pub props: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// A binding that leads to a Durable Object class of a session.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ActorLink {
+    /// The name in `env`.
+    pub binding: String,
+    /// Whom it leads to when the project starts.
+    pub target: SessionName,
+    /// The class over there.
+    pub class: String,
+    /// How the class over there names its objects: the caller must make its ids the same way.
+    pub storage: Storage,
+}
+
+impl Project {
+    /// Reads and checks a project file.
+    pub fn load(file: &Path) -> Result<Self, ProjectError> {
+        let unreadable = |source| ProjectError::Unreadable { file: file.to_owned(), source };
+        let file = file.canonicalize().map_err(unreadable)?;
+        let text = std::fs::read_to_string(&file).map_err(unreadable)?;
+        let root = file.parent().unwrap_or(Path::new("/")).to_owned();
+        let (raw, problems) = read::read(&text);
+        resolve::resolve(&text, &file, &root, raw, problems)
+    }
+
+    /// The session of that name.
+    pub fn session(&self, name: &SessionName) -> Option<&SessionSpec> {
+        self.sessions.iter().find(|session| session.name == *name)
+    }
+
+    /// Where the stored objects of a session lie.
+    pub fn state_folder(&self, name: &SessionName) -> PathBuf {
+        self.root.join(".jackfield").join("state").join(name.to_string())
+    }
+}
+
+impl SessionSpec {
+    /// Whether a class keeps its objects on disk. Two generations of such a session must never run at once.
+    pub fn stores_objects(&self) -> bool {
+        self.classes.iter().any(|class| matches!(class.storage, Storage::Stored { .. }))
+    }
+
+    /// Whether a process started for `self` does for `wanted` as well. Where links lead is none of the process's
+    /// business: it knows only that they exist.
+    pub fn serves_for(&self, wanted: &Self) -> bool {
+        let names =
+            |spec: &Self| spec.services.iter().map(|link| link.binding.clone()).collect::<BTreeSet<_>>();
+        let actors = |spec: &Self| {
+            spec.actors.iter().map(|link| (link.binding.clone(), link.storage.clone())).collect::<Vec<_>>()
+        };
+        self.name == wanted.name
+            && self.modules == wanted.modules
+            && self.compatibility_date == wanted.compatibility_date
+            && self.compatibility_flags == wanted.compatibility_flags
+            && self.vars == wanted.vars
+            && self.classes == wanted.classes
+            && names(self) == names(wanted)
+            && actors(self) == actors(wanted)
+            && wanted.entrypoints.is_subset(&self.entrypoints)
+    }
+}
