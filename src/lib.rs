@@ -1,5 +1,6 @@
 //! jackfield links running `workerd` processes through their debug ports and moves the links while they run.
 
+pub mod control;
 pub mod router;
 pub mod schema;
 pub mod session;

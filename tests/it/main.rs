@@ -1,4 +1,6 @@
 //! The integration tests: one binary, a file a topic.
 
+mod control;
 mod links;
 mod schema;
+mod support;

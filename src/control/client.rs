@@ -1,0 +1,178 @@
+//! The asking side of the control API.
+
+use std::convert::Infallible;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1;
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use super::problem::{Problem, Refusal};
+use super::server::is_own;
+use super::shape::{ChangeRequest, Changed, Links, Reloaded, Sessions, Status, Stopped};
+
+/// The largest answer that is read. Thousands of links with props stay far below it.
+const MAX_ANSWER: usize = 64 << 20;
+
+/// Talks to the daemon of one project. Every request has a connection of its own.
+#[derive(Clone, Debug)]
+pub struct Client {
+    socket: PathBuf,
+}
+
+/// Why a request has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens.
+    #[error("no daemon answers at {}: {source}", socket.display())]
+    Connect {
+        /// Where it would listen.
+        socket: PathBuf,
+        /// Why there is no connection.
+        source: io::Error,
+    },
+    /// Somebody else's process listens there.
+    #[error("the process that listens at {} belongs to another user", socket.display())]
+    Stranger {
+        /// The suspicious socket.
+        socket: PathBuf,
+    },
+    /// The daemon said no.
+    #[error(transparent)]
+    Refused(#[from] Problem),
+    /// The connection ended before the answer did.
+    #[error("the daemon at {} went away before it answered: {source}", socket.display())]
+    Lost {
+        /// The daemon's socket.
+        socket: PathBuf,
+        /// What hyper saw.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The answer is not of this API.
+    #[error("the daemon at {} gave an answer ({status}) that this version does not understand: {why}", socket.display())]
+    Garbled {
+        /// The daemon's socket.
+        socket: PathBuf,
+        /// The answer's status.
+        status: StatusCode,
+        /// What is wrong with its body.
+        why: String,
+    },
+}
+
+impl Client {
+    /// For the daemon that listens at `socket`. Connects on the first request.
+    pub fn new(socket: impl Into<PathBuf>) -> Self {
+        Self { socket: socket.into() }
+    }
+
+    /// Where the daemon listens.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// The daemon at this moment.
+    pub async fn status(&self) -> Result<Status, ClientError> {
+        self.get("/v1/status").await
+    }
+
+    /// All sessions.
+    pub async fn sessions(&self) -> Result<Sessions, ClientError> {
+        self.get("/v1/sessions").await
+    }
+
+    /// All links.
+    pub async fn links(&self) -> Result<Links, ClientError> {
+        self.get("/v1/links").await
+    }
+
+    /// Moves links, all or none.
+    pub async fn change(&self, change: &ChangeRequest) -> Result<Changed, ClientError> {
+        self.post("/v1/links", change).await
+    }
+
+    /// Makes the daemon read its project again.
+    pub async fn reload(&self) -> Result<Reloaded, ClientError> {
+        self.post("/v1/reload", &()).await
+    }
+
+    /// Stops the daemon; returns when its sessions have ended and its folder is free for another one.
+    pub async fn down(&self) -> Result<Stopped, ClientError> {
+        self.post("/v1/down", &()).await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.request(Method::GET, path, Bytes::new()).await
+    }
+
+    async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        let body = serde_json::to_vec(body).map_err(|error| self.lost(error))?;
+        self.request(Method::POST, path, body.into()).await
+    }
+
+    /// # Cancellation
+    /// Dropping the future closes the connection, by which the daemon learns that nobody waits any more.
+    async fn request<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<T, ClientError> {
+        let connect = |source| ClientError::Connect { socket: self.socket.clone(), source };
+        let stream = UnixStream::connect(&self.socket).await.map_err(connect)?;
+        if !is_own(&stream) {
+            return Err(ClientError::Stranger { socket: self.socket.clone() });
+        }
+        let (sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.lost(error))?;
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, "localhost")
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(body))
+            .map_err(|error| self.lost(error))?;
+        // What the connection fails of, the exchange reports; it may also end well before the answer is read.
+        let drive = async {
+            let _ = connection.await;
+            std::future::pending::<Infallible>().await
+        };
+        tokio::select! {
+            biased;
+            answer = self.exchange(sender, request) => answer,
+            never = drive => match never {},
+        }
+    }
+
+    async fn exchange<T: DeserializeOwned>(
+        &self,
+        mut sender: http1::SendRequest<Full<Bytes>>,
+        request: Request<Full<Bytes>>,
+    ) -> Result<T, ClientError> {
+        let answer = sender.send_request(request).await.map_err(|error| self.lost(error))?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
+        let body = body.map_err(|source| ClientError::Lost { socket: self.socket.clone(), source })?;
+        self.read(status, &body.to_bytes())
+    }
+
+    fn read<T: DeserializeOwned>(&self, status: StatusCode, body: &[u8]) -> Result<T, ClientError> {
+        let garbled = |why: String| ClientError::Garbled { socket: self.socket.clone(), status, why };
+        if status.is_success() {
+            return serde_json::from_slice(body).map_err(|error| garbled(error.to_string()));
+        }
+        let Refusal { error } = serde_json::from_slice(body).map_err(|error| garbled(error.to_string()))?;
+        Err(error.into())
+    }
+
+    fn lost(&self, source: impl std::error::Error + Send + Sync + 'static) -> ClientError {
+        ClientError::Lost { socket: self.socket.clone(), source: Box::new(source) }
+    }
+}

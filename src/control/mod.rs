@@ -1,0 +1,16 @@
+//! The daemon's API: HTTP and JSON on a unix socket that only its owner can open.
+//!
+//! [`shape`] is what goes over the wire, shared by [`server`](mod@server) and [`client`]. What the requests do is the
+//! [`Operator`]'s business, so that the API can be tested without a single session.
+
+pub mod client;
+mod operator;
+mod problem;
+mod routes;
+pub mod rows;
+pub mod server;
+pub mod shape;
+
+pub use client::{Client, ClientError};
+pub use operator::Operator;
+pub use problem::{Code, Problem};

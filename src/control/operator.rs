@@ -1,0 +1,31 @@
+//! What stands behind the API.
+
+use std::future::Future;
+
+use super::problem::Problem;
+use super::shape::{ChangeRequest, Changed, Links, Reloaded, Sessions, Status, Stopped};
+
+/// The daemon as the API sees it. One method a request; see [`shape`](super::shape) for what each promises.
+///
+/// # Cancellation
+/// A client that goes away drops the future of its request. What the future has started goes on or is undone; it is
+/// never left half done.
+pub trait Operator: Send + Sync + 'static {
+    /// The daemon at this moment.
+    fn status(&self) -> Status;
+
+    /// All sessions.
+    fn sessions(&self) -> Sessions;
+
+    /// All links.
+    fn links(&self) -> Links;
+
+    /// Moves links, all or none.
+    fn change(&self, request: ChangeRequest) -> impl Future<Output = Result<Changed, Problem>> + Send;
+
+    /// Reads the project again and applies it as a whole, or changes nothing.
+    fn reload(&self) -> impl Future<Output = Result<Reloaded, Problem>> + Send;
+
+    /// Stops every session, removes what the daemon made and frees its folder; the answer is the last it does.
+    fn down(&self) -> impl Future<Output = Result<Stopped, Problem>> + Send;
+}

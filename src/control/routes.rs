@@ -1,0 +1,156 @@
+//! From a request to the operator and back.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Body;
+use hyper::header::{ALLOW, CONTENT_TYPE, HOST, HeaderValue, ORIGIN};
+use hyper::{Method, Request, Response, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::operator::Operator;
+use super::problem::{Code, Problem, Refusal};
+use super::shape::ChangeRequest;
+use crate::router::change::Nearest;
+
+/// The largest body of a request. A change of a thousand links, with props, stays below it.
+pub const MAX_BODY: usize = 1 << 20;
+
+/// How long a body may take. It comes from the same machine.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+const GET: &[Method] = &[Method::GET];
+const POST: &[Method] = &[Method::POST];
+
+/// Every path, with the methods it takes. Kept beside the match in [`route`], which must know the same.
+const PATHS: &[(&str, &[Method])] = &[
+    ("/v1/status", GET),
+    ("/v1/sessions", GET),
+    ("/v1/links", &[Method::GET, Method::POST]),
+    ("/v1/reload", POST),
+    ("/v1/down", POST),
+];
+
+type Answer = Response<Full<Bytes>>;
+
+/// Answers one request; a refusal is an answer too.
+pub(super) async fn answer<O, B>(operator: &O, request: Request<B>) -> Result<Answer, Infallible>
+where
+    O: Operator,
+    B: Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let allowed = PATHS.iter().find(|(path, _)| *path == request.uri().path()).map(|(_, methods)| *methods);
+    Ok(match route(operator, request, allowed).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            let mut answer = json(error.code.status(), &Refusal { error });
+            if let Some(allowed) = allowed.filter(|_| answer.status() == StatusCode::METHOD_NOT_ALLOWED) {
+                answer.headers_mut().insert(ALLOW, allow(allowed));
+            }
+            answer
+        }
+    })
+}
+
+async fn route<O, B>(operator: &O, request: Request<B>, allowed: Option<&[Method]>) -> Result<Answer, Problem>
+where
+    O: Operator,
+    B: Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    refuse_pages(&request)?;
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let allowed = allowed.ok_or_else(|| no_such_path(&path))?;
+    if !allowed.contains(&method) {
+        return Err(Problem::new(Code::MethodNotAllowed, format!("{path} does not take {method}"))
+            .hint(format!("use {}", allow(allowed).to_str().unwrap_or_default())));
+    }
+    match (method.as_str(), path.as_str()) {
+        ("GET", "/v1/status") => Ok(json(StatusCode::OK, &operator.status())),
+        ("GET", "/v1/sessions") => Ok(json(StatusCode::OK, &operator.sessions())),
+        ("GET", "/v1/links") => Ok(json(StatusCode::OK, &operator.links())),
+        ("POST", "/v1/links") => {
+            let change: ChangeRequest = read(request).await?;
+            Ok(json(StatusCode::OK, &operator.change(change).await?))
+        }
+        ("POST", "/v1/reload") => Ok(json(StatusCode::OK, &operator.reload().await?)),
+        ("POST", "/v1/down") => Ok(json(StatusCode::OK, &operator.down().await?)),
+        _ => Err(no_such_path(&path)),
+    }
+}
+
+/// A unix socket is out of a page's reach, until somebody forwards it to a TCP port. Browsers send Origin with all that
+/// could change anything, and the name that led them here as Host.
+fn refuse_pages<B>(request: &Request<B>) -> Result<(), Problem> {
+    if request.headers().contains_key(ORIGIN) {
+        return Err(Problem::new(
+            Code::Forbidden,
+            "requests from web pages (with an Origin header) are refused",
+        )
+        .hint("use the command line, or a program that sends no Origin"));
+    }
+    let mut hosts = request.headers().get_all(HOST).iter();
+    match (hosts.next().map(HeaderValue::as_bytes), hosts.next()) {
+        (Some(b"localhost"), None) => Ok(()),
+        _ => Err(Problem::new(Code::Forbidden, "the Host header is not `localhost`")
+            .hint("with curl: --unix-socket SOCKET http://localhost/v1/status")),
+    }
+}
+
+fn no_such_path(path: &str) -> Problem {
+    let nearest = Nearest::of(&path, PATHS.iter().map(|(path, _)| path));
+    let all: Vec<_> = PATHS.iter().map(|(path, _)| *path).collect();
+    Problem::new(Code::NotFound, format!("there is nothing at {path}{nearest}"))
+        .hint(format!("the paths are {}", all.join(", ")))
+}
+
+async fn read<T, B>(request: Request<B>) -> Result<T, Problem>
+where
+    T: DeserializeOwned,
+    B: Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if kind.split(';').next().map(str::trim) != Some("application/json") {
+        return Err(Problem::new(Code::BadRequest, format!("the body's content type is `{kind}`, not JSON"))
+            .hint("send the header `content-type: application/json`"));
+    }
+    let body = Limited::new(request.into_body(), MAX_BODY).collect();
+    let body = match tokio::time::timeout(BODY_TIMEOUT, body).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            return Err(Problem::new(Code::TooLarge, format!("the body is larger than {MAX_BODY} bytes"))
+                .hint("change fewer links at a time"));
+        }
+        Ok(Err(error)) => return Err(Problem::new(Code::BadRequest, format!("the body broke off: {error}"))),
+        Err(_) => {
+            return Err(Problem::new(
+                Code::TooSlow,
+                format!("the body did not arrive within {BODY_TIMEOUT:?}"),
+            ));
+        }
+    };
+    serde_json::from_slice(&body)
+        .map_err(|error| Problem::new(Code::BadRequest, format!("the body is not what is expected: {error}")))
+}
+
+fn allow(methods: &[Method]) -> HeaderValue {
+    let names: Vec<_> = methods.iter().map(Method::as_str).collect();
+    HeaderValue::from_str(&names.join(", ")).unwrap_or(HeaderValue::from_static("GET"))
+}
+
+fn json(status: StatusCode, body: &impl Serialize) -> Answer {
+    // Our shapes have string keys and no fallible parts, so this cannot fail; if it ever does, say so.
+    let (status, body) = match serde_json::to_vec(body) {
+        Ok(body) => (status, body),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string().into_bytes()),
+    };
+    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
+}

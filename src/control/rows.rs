@@ -1,0 +1,91 @@
+//! From the table to the rows of the API.
+
+use super::shape::{Changed, LinkRow, Links, SessionRow, Sessions, State, Traffic, millis};
+use crate::router::{Link, LinkName, Revision, Session, Snapshot};
+use crate::session::{Generation, SessionName, SessionState};
+
+/// What is known of a session beyond the table.
+#[derive(Clone, Debug, Default)]
+pub struct Extra {
+    /// The process of its newest generation.
+    pub pid: Option<u32>,
+    /// Where its default entrypoint is reached from outside.
+    pub url: Option<String>,
+}
+
+/// All sessions of a snapshot.
+pub fn sessions(snapshot: &Snapshot, extra: impl Fn(&SessionName) -> Extra) -> Sessions {
+    let rows = snapshot.sessions().into_iter().map(|session| session_row(session, extra(&session.name)));
+    Sessions { revision: snapshot.revision, sessions: rows.collect() }
+}
+
+/// All links of a snapshot.
+pub fn links(snapshot: &Snapshot, traffic: impl Fn(&LinkName) -> Option<Traffic>) -> Links {
+    let rows = snapshot.links().into_iter().map(|link| link_row(snapshot, link, traffic(&link.name)));
+    Links { revision: snapshot.revision, links: rows.collect() }
+}
+
+/// The links of `names` that a snapshot has, after a change that published `revision`.
+pub fn changed(
+    snapshot: &Snapshot,
+    revision: Revision,
+    names: &[LinkName],
+    traffic: impl Fn(&LinkName) -> Option<Traffic>,
+) -> Changed {
+    let found = names.iter().filter_map(|name| snapshot.link(name));
+    let rows = found.map(|link| link_row(snapshot, link, traffic(&link.name)));
+    Changed { revision, links: rows.collect() }
+}
+
+fn session_row(session: &Session, extra: Extra) -> SessionRow {
+    let (state, why) = state(&session.state);
+    let generation = generation(&session.state);
+    SessionRow {
+        session: session.name.clone(),
+        generation: generation.map(|generation| generation.number),
+        state,
+        why,
+        since_ms: millis(session.since),
+        pid: extra.pid.filter(|_| generation.is_some()),
+        entrypoints: generation.map(entrypoints).unwrap_or_default(),
+        classes: session.classes.to_vec(),
+        url: extra.url,
+    }
+}
+
+fn link_row(snapshot: &Snapshot, link: &Link, traffic: Option<Traffic>) -> LinkRow {
+    let target = link.target.session();
+    let (state, why) = snapshot.session(target).map_or((State::Down, None), |session| state(&session.state));
+    LinkRow {
+        link: link.name.clone(),
+        kind: link.target.kind(),
+        target: link.target.aim(),
+        props: link.target.props().cloned(),
+        revision: link.revision,
+        state,
+        why,
+        traffic,
+    }
+}
+
+fn state(state: &SessionState) -> (State, Option<String>) {
+    match state {
+        SessionState::Starting => (State::Starting, None),
+        SessionState::Up(_) => (State::Up, None),
+        SessionState::Down { why } => (State::Down, Some(why.clone())),
+    }
+}
+
+fn generation(state: &SessionState) -> Option<&Generation> {
+    match state {
+        SessionState::Up(generation) => Some(generation),
+        SessionState::Starting | SessionState::Down { .. } => None,
+    }
+}
+
+/// The default export first, then by name.
+fn entrypoints(generation: &Generation) -> Vec<String> {
+    let mut names: Vec<_> = generation.http_sockets.keys().collect();
+    names.sort();
+    names.into_iter().map(|name| name.clone().unwrap_or_else(|| "default".to_owned())).collect()
+}

@@ -1,0 +1,187 @@
+//! The JSON of the control API. Stable: fields are added, never renamed or taken away.
+//!
+//! Times are milliseconds since the Unix epoch.
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::router::{Aim, Kind, LinkName, Revision};
+use crate::session::SessionName;
+
+/// `GET /v1/status`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The daemon's version.
+    pub version: String,
+    /// The daemon's process.
+    pub pid: u32,
+    /// The `jackfield.toml` it runs.
+    pub project: PathBuf,
+    /// When it started.
+    pub since_ms: u64,
+    /// Of the table at this moment.
+    pub revision: Revision,
+    /// How many sessions there are.
+    pub sessions: usize,
+    /// How many of them take events.
+    pub sessions_up: usize,
+    /// How many links there are.
+    pub links: usize,
+}
+
+/// `GET /v1/sessions`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sessions {
+    /// Of the table that this was read from.
+    pub revision: Revision,
+    /// By name.
+    pub sessions: Vec<SessionRow>,
+}
+
+/// One session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SessionRow {
+    /// `name` or `name@scope`.
+    pub session: SessionName,
+    /// The generation that listens; `null` while none does.
+    pub generation: Option<u64>,
+    /// Whether it takes events.
+    pub state: State,
+    /// Why it does not.
+    pub why: Option<String>,
+    /// When it entered this state.
+    pub since_ms: u64,
+    /// The workerd that listens.
+    pub pid: Option<u32>,
+    /// Entrypoints that plain HTTP reaches; `default` is the default export.
+    pub entrypoints: Vec<String>,
+    /// Durable Object classes.
+    pub classes: Vec<String>,
+    /// Where a browser or curl reaches the default entrypoint, if the project says so.
+    pub url: Option<String>,
+}
+
+/// Whether a session takes events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Events wait for it.
+    Starting,
+    /// It takes events.
+    Up,
+    /// Events wait for a restart, for a time.
+    Down,
+}
+
+/// `GET /v1/links`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Links {
+    /// Of the table that this was read from; good as `expected_revision`.
+    pub revision: Revision,
+    /// By name.
+    pub links: Vec<LinkRow>,
+}
+
+/// One link.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LinkRow {
+    /// `session/BINDING`.
+    pub link: LinkName,
+    /// What the binding is.
+    pub kind: Kind,
+    /// `session` or `session#Export`.
+    pub target: Aim,
+    /// What the link adds to the target's `ctx.props`.
+    pub props: Option<Value>,
+    /// The revision that set the target.
+    pub revision: Revision,
+    /// The target session's.
+    pub state: State,
+    /// Why the target takes no events.
+    pub why: Option<String>,
+    /// What went over the link, where that is counted.
+    pub traffic: Option<Traffic>,
+}
+
+/// Counts of a link's events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// All that began since the link exists.
+    pub events: u64,
+    /// Those delivered to a target and not ended.
+    pub in_flight: u64,
+    /// Those waiting for a target.
+    pub parked: u64,
+}
+
+/// `POST /v1/links`: all of it or nothing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeRequest {
+    /// Each link at most once.
+    pub changes: Vec<Move>,
+    /// Refuse if a link has changed after this revision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_revision: Option<Revision>,
+    /// Break what began before the change instead of letting it end.
+    #[serde(default)]
+    pub cut: bool,
+    /// Answer only when all that began before the change has ended.
+    #[serde(default)]
+    pub wait: bool,
+}
+
+/// Moves one link.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Move {
+    /// Which one.
+    pub link: LinkName,
+    /// Where to.
+    pub target: Aim,
+    /// Its props from now on; none if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub props: Option<Value>,
+}
+
+/// The answer to `POST /v1/links`, given once every event that begins goes by the new table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Changed {
+    /// The revision from which on the changes hold.
+    pub revision: Revision,
+    /// The links that were asked for, as they are now.
+    pub links: Vec<LinkRow>,
+}
+
+/// The answer to `POST /v1/reload`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// The revision from which on the project's new state holds.
+    pub revision: Revision,
+    /// Sessions that the file had not named before.
+    pub added: Vec<SessionName>,
+    /// Sessions that run as a new generation.
+    pub restarted: Vec<SessionName>,
+    /// Sessions that the file no longer names.
+    pub removed: Vec<SessionName>,
+    /// Links that the file made, moved or took away.
+    pub relinked: Vec<LinkName>,
+}
+
+/// The answer to `POST /v1/down`, given when every session has stopped and the folder is free.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stopped {
+    /// The daemon, which ends after this answer.
+    pub pid: u32,
+    /// The sessions that were stopped.
+    pub sessions: Vec<SessionName>,
+}
+
+/// A time as the API writes it.
+pub fn millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

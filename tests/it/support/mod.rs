@@ -1,0 +1,3 @@
+//! What several topics stand on.
+
+pub mod operator;

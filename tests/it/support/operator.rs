@@ -1,0 +1,149 @@
+//! An operator with a real link table and no sessions behind it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use jackfield::control::rows::{self, Extra};
+use jackfield::control::shape::{
+    ChangeRequest, Changed, Links, Reloaded, Sessions, Status, Stopped, Traffic, millis,
+};
+use jackfield::control::{Operator, Problem};
+use jackfield::router::{self, Change, Kind, LinkName, Revision, Target};
+use jackfield::session::{Generation, SessionName, SessionSink, SessionState};
+use serde_json::json;
+use tokio::sync::{Mutex, MutexGuard, Notify};
+
+/// web → api@blue over two links; api@green is starting for ever.
+pub struct Desk {
+    table: router::Links,
+    gate: Mutex<()>,
+    begun: Notify,
+    dropped: Notify,
+}
+
+impl Desk {
+    pub fn new() -> Self {
+        let table = router::Links::new();
+        let session = |name: &str, classes: &[&str]| Change::DefineSession {
+            session: name.parse().unwrap(),
+            classes: classes.iter().map(|class| (*class).to_owned()).collect(),
+        };
+        let link = |name: &str, target| Change::DefineLink { link: name.parse().unwrap(), target };
+        let api = Target::Entrypoint {
+            session: "api@blue".parse().unwrap(),
+            entrypoint: None,
+            props: Some(json!({ "tenant": 7 })),
+        };
+        let rooms = Kind::Actor.target("api@blue#Room".parse().unwrap(), None).unwrap();
+        let changes = vec![
+            session("web", &[]),
+            session("api@blue", &["Room"]),
+            session("api@green", &["Room"]),
+            link("web/API", api),
+            link("web/ROOMS", rooms),
+        ];
+        table.change(changes, None).unwrap();
+        for name in ["web", "api@blue"] {
+            let name: SessionName = name.parse().unwrap();
+            table.publish(&name, SessionState::Up(Arc::new(generation(&name))));
+        }
+        Self { table, gate: Mutex::new(()), begun: Notify::new(), dropped: Notify::new() }
+    }
+
+    pub fn revision(&self) -> Revision {
+        self.table.snapshot().revision
+    }
+
+    /// Changes wait until the guard is dropped.
+    pub async fn hold_changes(&self) -> MutexGuard<'_, ()> {
+        self.gate.lock().await
+    }
+
+    pub async fn change_begun(&self) {
+        self.begun.notified().await;
+    }
+
+    pub async fn change_dropped(&self) {
+        self.dropped.notified().await;
+    }
+}
+
+fn generation(session: &SessionName) -> Generation {
+    let sockets = [None, Some("Admin".to_owned())];
+    Generation {
+        session: session.clone(),
+        number: 3,
+        debug_socket: PathBuf::from("debug.sock"),
+        http_sockets: sockets.into_iter().map(|name| (name, PathBuf::from("http.sock"))).collect(),
+        cf_header: "cf".to_owned(),
+    }
+}
+
+fn traffic(_: &LinkName) -> Option<Traffic> {
+    Some(Traffic { events: 12, in_flight: 2, parked: 0 })
+}
+
+/// Tells when the future that holds it is dropped, finished or not.
+struct Tell<'a>(&'a Notify);
+
+impl Drop for Tell<'_> {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+impl Operator for Desk {
+    fn status(&self) -> Status {
+        let snapshot = self.table.snapshot();
+        Status {
+            version: "0.0.0".to_owned(),
+            pid: 1,
+            project: PathBuf::from("/project/jackfield.toml"),
+            since_ms: 0,
+            revision: snapshot.revision,
+            sessions: snapshot.sessions().len(),
+            sessions_up: 2,
+            links: snapshot.links().len(),
+        }
+    }
+
+    fn sessions(&self) -> Sessions {
+        let extra = |name: &SessionName| Extra {
+            pid: Some(4242),
+            url: (name.to_string() == "web").then(|| "http://127.0.0.1:8787".to_owned()),
+        };
+        let mut sessions = rows::sessions(&self.table.snapshot(), extra);
+        // As if everything had happened a while ago, so that a table of it has the same text every time.
+        let since = millis(SystemTime::now() - Duration::from_secs(125));
+        sessions.sessions.iter_mut().for_each(|row| row.since_ms = since);
+        sessions
+    }
+
+    fn links(&self) -> Links {
+        rows::links(&self.table.snapshot(), traffic)
+    }
+
+    async fn change(&self, request: ChangeRequest) -> Result<Changed, Problem> {
+        let _tell = Tell(&self.dropped);
+        self.begun.notify_one();
+        let _gate = self.gate.lock().await;
+        let names: Vec<_> = request.changes.iter().map(|change| change.link.clone()).collect();
+        let changes = request.changes.into_iter().map(|change| Change::Retarget {
+            link: change.link,
+            to: change.target,
+            props: change.props,
+        });
+        let revision = self.table.change(changes.collect(), request.expected_revision)?;
+        Ok(rows::changed(&self.table.snapshot(), revision, &names, traffic))
+    }
+
+    async fn reload(&self) -> Result<Reloaded, Problem> {
+        Ok(Reloaded { revision: self.revision(), ..Default::default() })
+    }
+
+    async fn down(&self) -> Result<Stopped, Problem> {
+        let sessions = self.table.snapshot().sessions().iter().map(|session| session.name.clone()).collect();
+        Ok(Stopped { pid: 1, sessions })
+    }
+}
