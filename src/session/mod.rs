@@ -4,6 +4,7 @@
 pub mod name;
 pub mod project;
 pub mod state;
+pub mod workerd;
 
 pub use name::{NameError, SessionName};
 pub use project::{Project, ProjectError, SessionSpec};

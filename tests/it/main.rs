@@ -4,3 +4,4 @@ mod control;
 mod links;
 mod schema;
 mod support;
+mod workerd;

@@ -1,3 +1,4 @@
 //! What several topics stand on.
 
 pub mod operator;
+pub mod workerd;

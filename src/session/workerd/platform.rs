@@ -1,0 +1,139 @@
+//! Which release of workerd is fetched, for which machine.
+
+use super::WorkerdError;
+
+/// A release of workerd that we know byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// The npm package that holds the native binary of one platform.
+    pub package: String,
+    /// The package's version.
+    pub version: String,
+    /// SHA-512 of the packed package, in hex.
+    pub sha512: String,
+    /// Size of the packed package: what a download amounts to.
+    pub packed_bytes: u64,
+    /// Size of the binary. A file of any other size in the cache is not the binary.
+    pub binary_bytes: u64,
+}
+
+impl Pin {
+    /// The release for this machine.
+    ///
+    /// # Errors
+    /// Where no workerd exists that we can use, the error says why.
+    pub fn for_host() -> Result<Self, WorkerdError> {
+        Self::for_platform(std::env::consts::OS, std::env::consts::ARCH)
+    }
+
+    /// The release for a platform, in the words of [`std::env::consts`].
+    ///
+    /// # Errors
+    /// As [`Pin::for_host`].
+    pub fn for_platform(os: &str, arch: &str) -> Result<Self, WorkerdError> {
+        let pinned = match (os, arch) {
+            ("linux", "x86_64") => &LINUX_64,
+            ("linux", "aarch64") => &LINUX_ARM64,
+            ("macos", "x86_64") => &DARWIN_64,
+            ("macos", "aarch64") => &DARWIN_ARM64,
+            _ => return Err(WorkerdError::unsupported(os, arch)),
+        };
+        Ok(Self {
+            package: format!("@cloudflare/{}", pinned.folder),
+            version: pinned.version.to_owned(),
+            sha512: pinned.sha512.to_owned(),
+            packed_bytes: pinned.packed_bytes,
+            binary_bytes: pinned.binary_bytes,
+        })
+    }
+
+    /// The date that the pinned binary answers to `--version`: the middle of the package's version.
+    pub(super) fn date(&self) -> Option<String> {
+        let digits = self.version.split('.').nth(1)?;
+        let (year, month, day) = (digits.get(..4)?, digits.get(4..6)?, digits.get(6..)?);
+        Some(format!("{year}-{month}-{day}"))
+    }
+
+    /// The package's folder below `node_modules/@cloudflare`.
+    pub(super) fn folder(&self) -> &str {
+        self.package.rsplit('/').next().unwrap_or(&self.package)
+    }
+}
+
+struct Pinned {
+    folder: &'static str,
+    version: &'static str,
+    sha512: &'static str,
+    packed_bytes: u64,
+    binary_bytes: u64,
+}
+
+// Every hash is the `dist.integrity` that npm publishes, compared with the SHA-512 of the package that npm handed out.
+// The platforms differ in version because a hash can only be taken of what is published where it is taken: macOS's
+// packages came out there up to October.
+const LINUX_64: Pinned = Pinned {
+    folder: "workerd-linux-64",
+    version: "1.20261117.1",
+    sha512: concat!(
+        "8192c0f17d759bf96e6709fe600dfe983bbad6f771349ce992c3ff419aa3c9d2",
+        "9343e5540ae96c2b982d9fd06ab2dd69dca26eda469f4292759c342fe01db78c"
+    ),
+    packed_bytes: 46_705_140,
+    binary_bytes: 162_281_568,
+};
+
+const LINUX_ARM64: Pinned = Pinned {
+    folder: "workerd-linux-arm64",
+    version: "1.20261117.1",
+    sha512: concat!(
+        "8315a7805a23ab8d542ca34a6fdae9598bcaa2d379853d88ff1a2df81a72df57",
+        "17cebc1c4e0b432d231bdadef9b16e412711fb862845be292061be7bee407766"
+    ),
+    packed_bytes: 46_754_578,
+    binary_bytes: 165_681_672,
+};
+
+const DARWIN_64: Pinned = Pinned {
+    folder: "workerd-darwin-64",
+    version: "1.20261023.1",
+    sha512: concat!(
+        "96c131d22ee74743cd1bf7ab5051479909a289d1212df0c4e6e42600bf78db5f",
+        "f2e3fc9cbb10c33926b1bb75461981453cae6c76ec9478c9a32255f80b038116"
+    ),
+    packed_bytes: 39_954_938,
+    binary_bytes: 143_735_360,
+};
+
+const DARWIN_ARM64: Pinned = Pinned {
+    folder: "workerd-darwin-arm64",
+    version: "1.20261023.1",
+    sha512: concat!(
+        "e5eefd7c781a6dd0c3f048268ce849d52fb132c7fa0db0bb7cbec8813062ccc9",
+        "f33a9d0fda2b039fba58994c48f4025913d1554384548a51ff237e98360f8641"
+    ),
+    packed_bytes: 38_416_424,
+    binary_bytes: 139_118_424,
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_supported_platform_has_a_whole_pin() {
+        for (os, arch) in
+            [("linux", "x86_64"), ("linux", "aarch64"), ("macos", "x86_64"), ("macos", "aarch64")]
+        {
+            let pin = Pin::for_platform(os, arch).unwrap();
+            assert_eq!(hex::decode(&pin.sha512).unwrap().len(), 64, "{os} {arch}");
+            assert!(pin.date().is_some_and(|date| date.len() == 10), "{os} {arch}");
+            assert!(pin.binary_bytes > pin.packed_bytes, "{os} {arch}");
+        }
+    }
+
+    #[test]
+    fn windows_is_refused_with_the_reason() {
+        let refusal = Pin::for_platform("windows", "x86_64").unwrap_err().to_string();
+        assert!(refusal.contains("Windows") && refusal.contains("unix sockets"), "{refusal}");
+    }
+}
