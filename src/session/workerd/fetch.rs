@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
 use super::cache::{self, Lock};
-use super::{FetchProgress, FetchStep, Options, Pin, Source, WorkerdError, native, probe, unpack};
+use super::{FetchProgress, FetchStep, Options, Pin, Source, WorkerdError, child, native, unpack};
 
 /// How much of npm's own words an error repeats.
 const SAID: usize = 1_000;
@@ -97,7 +97,8 @@ impl Npm<'_> {
         let Pin { package, version, .. } = &self.options.pin;
         let log = self.work.join("npm.log");
         let said = |error: io::Error| self.failure(error.to_string(), String::new());
-        let mut child = Command::new(self.program)
+        let mut command = Command::new(self.program);
+        command
             .arg("pack")
             .arg(format!("{package}@{version}"))
             .args(["--ignore-scripts", "--loglevel=error", "--no-audit", "--no-fund", "--no-update-notifier"])
@@ -108,10 +109,9 @@ impl Npm<'_> {
             .env("PATH", &self.options.path)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(File::create(&log).map_err(said)?)
-            .spawn()
-            .map_err(said)?;
-        let status = probe::wait(&mut child, || {
+            .stderr(File::create(&log).map_err(said)?);
+        let mut child = child::start(&mut command).map_err(said)?;
+        let status = child::wait(&mut child, || {
             tick();
             true
         })

@@ -2,6 +2,7 @@
 //! the cache with the machine's npm.
 
 mod cache;
+mod child;
 mod error;
 mod fetch;
 mod modules;

@@ -2,10 +2,10 @@
 
 use std::io::{self, Read};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{Pin, Source, WorkerdError};
+use super::{Pin, Source, WorkerdError, child};
 
 /// A workerd answers in 15 ms; a machine under load may take a hundred times that. Whatever takes longer is not one.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -33,17 +33,13 @@ pub(super) fn version(path: &Path, found: Source, pin: &Pin) -> Result<String, W
 }
 
 fn output(path: &Path, arguments: &[&str]) -> Result<String, String> {
-    let mut child = Command::new(path)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| explain(&error))?;
+    let mut command = Command::new(path);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = child::start(&mut command).map_err(|error| explain(&error))?;
     // Both answers fit into a pipe's buffer, so reading may wait for the end; what writes more than that runs into the
     // deadline.
     let deadline = Instant::now() + PATIENCE;
-    let status = wait(&mut child, || Instant::now() < deadline)
+    let status = child::wait(&mut child, || Instant::now() < deadline)
         .map_err(|error| error.to_string())?
         .ok_or_else(|| format!("it does not answer {} in {PATIENCE:?}", arguments.join(" ")))?;
     let mut said = String::new();
@@ -51,26 +47,6 @@ fn output(path: &Path, arguments: &[&str]) -> Result<String, String> {
         stdout.read_to_string(&mut said).map_err(|error| format!("its answer cannot be read: {error}"))?;
     }
     if status.success() { Ok(said) } else { Err(format!("{} ends with {status}", arguments.join(" "))) }
-}
-
-/// Waits for a child as long as `go_on` agrees, which is asked about ten times a second; afterwards the child is
-/// killed, and the answer is `None`.
-pub(super) fn wait(child: &mut Child, mut go_on: impl FnMut() -> bool) -> io::Result<Option<ExitStatus>> {
-    // Short processes are noticed at once and long ones watched at leisure. A thread that waits would need the child's
-    // pid to kill it, which by then may be another's.
-    let mut pause = Duration::from_millis(1);
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
-        if !go_on() {
-            child.kill()?;
-            child.wait()?;
-            return Ok(None);
-        }
-        std::thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(100));
-    }
 }
 
 /// An executable whose loader is missing fails with "not found", which misleads.

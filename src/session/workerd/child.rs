@@ -1,0 +1,44 @@
+//! Short-lived children: `workerd --version` and npm.
+
+use std::io;
+use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+/// How long a fresh executable may stay busy.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Starts a child.
+///
+/// An executable that this process has just written may be open for writing in a child that another thread is about to
+/// start, until that child's exec; the system calls it busy for so long.
+pub(super) fn start(command: &mut Command) -> io::Result<Child> {
+    let deadline = Instant::now() + BUSY;
+    loop {
+        match command.spawn() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            started => return started,
+        }
+    }
+}
+
+/// Waits for a child as long as `go_on` agrees, which is asked about ten times a second; afterwards the child is
+/// killed, and the answer is `None`.
+pub(super) fn wait(child: &mut Child, mut go_on: impl FnMut() -> bool) -> io::Result<Option<ExitStatus>> {
+    // Short processes are noticed at once and long ones watched at leisure. A thread that waits would need the child's
+    // pid to kill it, which by then may be another's.
+    let mut pause = Duration::from_millis(1);
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if !go_on() {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(100));
+    }
+}
