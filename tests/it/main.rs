@@ -3,5 +3,6 @@
 mod control;
 mod links;
 mod schema;
+mod schema_workerd;
 mod support;
 mod workerd;
