@@ -1,6 +1,7 @@
 //! Links, and the way of an event along one: the table, and what a change of it means.
 
 pub mod change;
+pub mod http;
 pub mod link;
 pub mod retarget;
 pub mod table;

@@ -1,0 +1,152 @@
+//! One event on its way: route, send, answer.
+
+use std::{sync::Arc, time::Instant};
+
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::Incoming,
+    header::{HeaderName, UPGRADE},
+};
+
+use super::{
+    body::{FaceBody, RequestBody, ResponseBody},
+    headers, page,
+    pool::{Lent, Unsent, Upstreams},
+    route::{EventKind, EventMeta, Lease, Refusal, Route, Routed, Upstream},
+    upgrade::Tunnel,
+};
+
+/// What an event came to: the answer, and the tunnel that follows it if the target agreed to an upgrade.
+pub(super) struct Forwarded {
+    pub(super) response: Response<FaceBody>,
+    pub(super) tunnel: Option<Tunnel>,
+}
+
+impl From<Response<FaceBody>> for Forwarded {
+    fn from(response: Response<FaceBody>) -> Self {
+        Self { response, tunnel: None }
+    }
+}
+
+/// Takes one request through `route` to an upstream.
+///
+/// # Cancellation
+/// Dropping the future, which hyper does when the caller goes away, aborts the exchange with the upstream.
+pub(super) async fn forward<R: Route>(
+    route: &R,
+    upstreams: &Upstreams,
+    caller_cf: &HeaderName,
+    mut request: Request<Incoming>,
+) -> Forwarded {
+    let began = Instant::now();
+    let kind = kind(&request);
+    let caller = (kind != EventKind::Fetch).then(|| hyper::upgrade::on(&mut request));
+    let cf = headers::take_cf(request.headers_mut(), caller_cf);
+    let bytes = headers::size(request.headers());
+    let mut request = request.map(RequestBody::new);
+    let mut refused: Option<Refusal> = None;
+
+    loop {
+        let meta = EventMeta {
+            kind,
+            method: request.method(),
+            uri: request.uri(),
+            began,
+            bytes,
+            refused: refused.as_ref(),
+        };
+        let Routed { upstream, lease } = match route.begin(&meta).await {
+            Ok(routed) => routed,
+            Err(error) => return page::error(error.status(), error.kind(), error.to_string()).into(),
+        };
+        if let Some(refusal) = refused.take() {
+            if refusal.upstream.socket == upstream.socket {
+                return page::refused(&refusal).into();
+            }
+            request.headers_mut().remove(&refusal.upstream.cf_header);
+        }
+        headers::put_cf(request.headers_mut(), &upstream.cf_header, cf.as_ref());
+        request.body_mut().hold(lease.clone());
+
+        let sent = tokio::select! {
+            biased;
+            () = lease.cut().cancelled() => return page::cut(&upstream.label).into(),
+            sent = send(upstreams, &upstream, request) => sent,
+        };
+        match sent {
+            Sent::Answered(response, connection) => {
+                let tunnelled = match kind {
+                    EventKind::Connect => response.status().is_success(),
+                    EventKind::WebSocket => response.status() == StatusCode::SWITCHING_PROTOCOLS,
+                    EventKind::Fetch => false,
+                };
+                return answer(*response, connection, caller.filter(|_| tunnelled), lease);
+            }
+            Sent::Broken(error) => {
+                let why = error.to_string();
+                lease.broken(&why);
+                return page::broken(&upstream.label, &why).into();
+            }
+            Sent::Refused(returned, why) => {
+                tracing::debug!(upstream = %upstream.label, why, "an upstream did not take an event");
+                refused = Some(Refusal { upstream, why });
+                request = *returned;
+            }
+        }
+    }
+}
+
+fn kind(request: &Request<Incoming>) -> EventKind {
+    if request.method() == Method::CONNECT {
+        EventKind::Connect
+    } else if request.headers().contains_key(UPGRADE) {
+        EventKind::WebSocket
+    } else {
+        EventKind::Fetch
+    }
+}
+
+enum Sent {
+    Answered(Box<Response<Incoming>>, Lent),
+    Broken(hyper::Error),
+    Refused(Box<Request<RequestBody>>, String),
+}
+
+/// Sends over an idle connection, or a new one. A connection that ended before hyper wrote the first byte hands the
+/// request back, and the next one is taken; a new connection that does so is a refusal.
+async fn send(upstreams: &Upstreams, upstream: &Upstream, request: Request<RequestBody>) -> Sent {
+    let mut request = request;
+    while let Some(mut connection) = upstreams.reuse(&upstream.socket) {
+        match connection.send(request).await {
+            Ok(response) => return Sent::Answered(Box::new(response), connection),
+            Err(Unsent::Broken(error)) => return Sent::Broken(error),
+            Err(Unsent::Returned(returned)) => request = *returned,
+        }
+    }
+    let mut connection = match upstreams.open(&upstream.socket).await {
+        Ok(connection) => connection,
+        Err(error) => return Sent::Refused(Box::new(request), error.to_string()),
+    };
+    match connection.send(request).await {
+        Ok(response) => Sent::Answered(Box::new(response), connection),
+        Err(Unsent::Broken(error)) => Sent::Broken(error),
+        Err(Unsent::Returned(returned)) => {
+            Sent::Refused(returned, "it closed the connection before the request was written".to_owned())
+        }
+    }
+}
+
+fn answer(
+    response: Response<Incoming>,
+    connection: Lent,
+    caller: Option<hyper::upgrade::OnUpgrade>,
+    lease: Arc<dyn Lease>,
+) -> Forwarded {
+    let mut response = response;
+    let tunnel = caller.map(|caller| Tunnel {
+        caller,
+        upstream: hyper::upgrade::on(&mut response),
+        lease: lease.clone(),
+    });
+    Forwarded { response: response.map(|body| FaceBody::Passing(ResponseBody::new(body, lease, connection))), tunnel }
+}

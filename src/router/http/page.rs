@@ -1,0 +1,51 @@
+//! Answers of our own: what a calling worker gets when its event could not be served.
+
+use bytes::Bytes;
+use hyper::{
+    Response, StatusCode,
+    header::{CONTENT_TYPE, HeaderName, HeaderValue},
+};
+
+use super::{body::FaceBody, route::Refusal};
+
+/// Tells our answers from those of the target, and says which kind it is.
+pub(super) const ERROR_HEADER: HeaderName = HeaderName::from_static("jackfield-error");
+
+/// A plain-text error of ours.
+pub(super) fn error(status: StatusCode, kind: &'static str, text: String) -> Response<FaceBody> {
+    let mut text = text;
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    let mut response = Response::new(FaceBody::text(Bytes::from(text)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(ERROR_HEADER, HeaderValue::from_static(kind));
+    response
+}
+
+/// The event was broken by `--cut` before its answer began.
+pub(super) fn cut(label: &str) -> Response<FaceBody> {
+    let text = format!(
+        "The link was re-targeted with --cut while {label} was working on this request. \
+         It may have been carried out. Send it again to reach the new target."
+    );
+    error(StatusCode::SERVICE_UNAVAILABLE, "cut", text)
+}
+
+/// The upstream ended after the event was delivered and before its answer began.
+pub(super) fn broken(label: &str, why: &str) -> Response<FaceBody> {
+    let text = format!(
+        "{label} ended while it was working on this request ({why}). \
+         It may have been carried out, so it was not sent again. Send it again to reach the next generation."
+    );
+    error(StatusCode::SERVICE_UNAVAILABLE, "broken", text)
+}
+
+/// The route named an upstream again that had just refused the event.
+pub(super) fn refused(refusal: &Refusal) -> Response<FaceBody> {
+    let Refusal { upstream, why } = refusal;
+    let text = format!("{} could not be reached ({why}). The request was not delivered.", upstream.label);
+    error(StatusCode::SERVICE_UNAVAILABLE, "unavailable", text)
+}

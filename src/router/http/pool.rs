@@ -1,0 +1,203 @@
+//! Keep-alive connections to the HTTP sockets of the targets.
+
+use std::{
+    collections::HashMap,
+    io,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use hyper::{
+    Request, Response,
+    body::Incoming,
+    client::conn::http1::SendRequest,
+};
+use tokio::{net::UnixStream, time::Instant};
+
+use super::{body::RequestBody, lifetime::Lifetime, settings::{self, Io}, stream::Stream};
+
+/// A workerd closes a connection that was idle for 5 s. Ours go 2 s earlier, so that no request meets that close.
+const IDLE_FOR: Duration = Duration::from_secs(3);
+
+/// Idle connections kept per socket. More than this many at once come only in bursts, and a connect costs 50 µs.
+const IDLE_PER_SOCKET: usize = 64;
+
+/// A unix socket whose backlog is full refuses at once instead of making us wait; a workerd empties it in well under
+/// this time unless it is stopped.
+const BACKLOG_WAIT: Duration = Duration::from_secs(2);
+
+/// The connections of one thread to all its targets. Cheap to clone.
+#[derive(Clone)]
+pub struct Upstreams {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    idle: Mutex<Idle>,
+    lifetime: Lifetime,
+}
+
+#[derive(Default)]
+struct Idle {
+    sockets: HashMap<Arc<Path>, Vec<Parked>>,
+    reaper_runs: bool,
+}
+
+struct Parked {
+    sender: SendRequest<RequestBody>,
+    since: Instant,
+}
+
+impl Upstreams {
+    /// An empty pool. Its connections are tasks of `lifetime`.
+    pub fn new(lifetime: Lifetime) -> Self {
+        Self { shared: Arc::new(Shared { idle: Mutex::default(), lifetime }) }
+    }
+
+    /// Closes the idle connections of a generation that ended. Those in use close when their event ends, since nobody
+    /// asks for that socket again.
+    pub fn forget(&self, socket: &Path) {
+        self.idle().sockets.remove(socket);
+    }
+
+    /// How many connections are idle.
+    pub fn idle_connections(&self) -> usize {
+        self.idle().sockets.values().map(Vec::len).sum()
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Idle> {
+        // Nothing panics while it is held; a poisoned pool is still a pool.
+        self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An idle connection that is still open, the most recently used first.
+    pub(super) fn reuse(&self, socket: &Arc<Path>) -> Option<Lent> {
+        let mut idle = self.idle();
+        let parked = idle.sockets.get_mut(socket)?;
+        while let Some(Parked { sender, since }) = parked.pop() {
+            if sender.is_ready() && since.elapsed() < IDLE_FOR {
+                return Some(self.lend(sender, socket));
+            }
+        }
+        None
+    }
+
+    /// A new connection.
+    pub(super) async fn open(&self, socket: &Arc<Path>) -> io::Result<Lent> {
+        let io = Io::new(connect(socket).await?);
+        let (sender, connection) =
+            settings::client().handshake::<_, RequestBody>(io).await.map_err(io::Error::other)?;
+        self.shared.lifetime.spawn(async move {
+            if let Err(error) = connection.with_upgrades().await {
+                tracing::debug!(%error, "an upstream connection ended");
+            }
+        });
+        Ok(self.lend(sender, socket))
+    }
+
+    fn lend(&self, sender: SendRequest<RequestBody>, socket: &Arc<Path>) -> Lent {
+        Lent { sender: Some(sender), socket: socket.clone(), pool: self.clone() }
+    }
+
+    fn give_back(&self, sender: SendRequest<RequestBody>, socket: Arc<Path>) {
+        if self.shared.lifetime.draining().is_cancelled() {
+            return;
+        }
+        let mut idle = self.idle();
+        let parked = idle.sockets.entry(socket).or_default();
+        if parked.len() < IDLE_PER_SOCKET {
+            parked.push(Parked { sender, since: Instant::now() });
+        }
+        if !std::mem::replace(&mut idle.reaper_runs, true) {
+            drop(idle);
+            let pool = self.clone();
+            self.shared.lifetime.spawn(async move { pool.reap().await });
+        }
+    }
+
+    /// Closes what was idle for too long, until nothing is idle or the face drains.
+    async fn reap(self) {
+        loop {
+            tokio::select! {
+                biased;
+                () = self.shared.lifetime.draining().cancelled() => {
+                    self.idle().sockets.clear();
+                    return;
+                }
+                () = tokio::time::sleep(IDLE_FOR / 2) => {}
+            }
+            let mut idle = self.idle();
+            idle.sockets.retain(|_, parked| {
+                parked.retain(|parked| !parked.sender.is_closed() && parked.since.elapsed() < IDLE_FOR);
+                !parked.is_empty()
+            });
+            if idle.sockets.is_empty() {
+                idle.reaper_runs = false;
+                return;
+            }
+        }
+    }
+}
+
+async fn connect(path: &Path) -> io::Result<Stream> {
+    let deadline = Instant::now() + BACKLOG_WAIT;
+    loop {
+        match UnixStream::connect(path).await {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            result => return Stream::new(result?.into_std()?),
+        }
+    }
+}
+
+/// A connection in use by one event. Goes back to its pool when dropped, as soon as its exchange is over; a connection
+/// whose exchange was broken off closes itself instead.
+pub(super) struct Lent {
+    sender: Option<SendRequest<RequestBody>>,
+    socket: Arc<Path>,
+    pool: Upstreams,
+}
+
+/// A request that did not get an answer.
+pub(super) enum Unsent {
+    /// hyper never began to write it: nothing was delivered.
+    Returned(Box<Request<RequestBody>>),
+    /// It was delivered, in part at least.
+    Broken(hyper::Error),
+}
+
+impl Lent {
+    /// # Cancellation
+    /// Dropping the future aborts the exchange and closes the connection.
+    pub(super) async fn send(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, Unsent> {
+        // Taken only by drop.
+        let Some(sender) = &mut self.sender else { return Err(Unsent::Returned(Box::new(request))) };
+        sender.try_send_request(request).await.map_err(|mut error| match error.take_message() {
+            Some(request) => Unsent::Returned(Box::new(request)),
+            None => Unsent::Broken(error.into_error()),
+        })
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let Some(mut sender) = self.sender.take() else { return };
+        let (pool, socket) = (self.pool.clone(), self.socket.clone());
+        if sender.is_ready() {
+            pool.give_back(sender, socket);
+        } else if !sender.is_closed() {
+            // The connection has not yet seen the end of the body that we have just passed on.
+            let lifetime = pool.shared.lifetime.clone();
+            lifetime.spawn(async move {
+                if sender.ready().await.is_ok() {
+                    pool.give_back(sender, socket);
+                }
+            });
+        }
+    }
+}

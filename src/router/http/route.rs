@@ -1,0 +1,109 @@
+//! What the faces ask of the link table: where does this event go?
+
+use std::{future::Future, path::Path, sync::Arc, time::Instant};
+
+use hyper::{Method, StatusCode, Uri, header::HeaderName};
+use tokio_util::sync::CancellationToken;
+
+/// What kind of event begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// An ordinary request.
+    Fetch,
+    /// A request that asks for a WebSocket; the target may still answer it like a fetch.
+    WebSocket,
+    /// A worker's own `connect("host:port")`.
+    Connect,
+}
+
+/// An event whose head has arrived.
+#[derive(Debug)]
+pub struct EventMeta<'a> {
+    /// Fetch, WebSocket or connect.
+    pub kind: EventKind,
+    /// The method, as the caller wrote it.
+    pub method: &'a Method,
+    /// The absolute URL, or `host:port` for a connect event.
+    pub uri: &'a Uri,
+    /// When the event began. Parking time counts from here, over all attempts.
+    pub began: Instant,
+    /// What the head takes in memory while the event waits. Its body stays in the caller.
+    pub bytes: usize,
+    /// The attempt before this one, if the upstream that it was routed to could not be opened. Nothing was delivered
+    /// to it. The route should not name the same upstream again, but wait for the next generation.
+    pub refused: Option<&'a Refusal>,
+}
+
+/// An upstream that could not be opened.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// The upstream that the route had named.
+    pub upstream: Upstream,
+    /// Why it could not be opened.
+    pub why: String,
+}
+
+/// One HTTP socket of one generation of a session.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// Its unix socket, `style = proxy`. A generation has paths of its own, so the path names the generation too.
+    pub socket: Arc<Path>,
+    /// The header in which that generation takes `cf`.
+    pub cf_header: HeaderName,
+    /// For messages: session and generation.
+    pub label: Arc<str>,
+}
+
+/// The claim of one event on its target, held until the event ended: body complete in both directions or socket closed.
+pub trait Lease: Send + Sync + 'static {
+    /// Cancelled when `--cut` breaks the event.
+    fn cut(&self) -> &CancellationToken;
+
+    /// The upstream ended after the event was delivered and before the event was over.
+    fn broken(&self, _why: &str) {}
+}
+
+/// Where an event goes.
+pub struct Routed {
+    /// The socket that takes it.
+    pub upstream: Upstream,
+    /// Dropped when the event ends.
+    pub lease: Arc<dyn Lease>,
+}
+
+/// Why an event goes nowhere. The text is shown to the calling worker as the body of the answer.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum RouteError {
+    /// No target was there in time: what was looked for, and why each candidate was rejected.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The target exists but cannot take this kind of event, such as a fetch that needs props.
+    #[error("{0}")]
+    Unsupported(String),
+}
+
+impl RouteError {
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unsupported(_) => StatusCode::NOT_IMPLEMENTED,
+        }
+    }
+
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "unavailable",
+            Self::Unsupported(_) => "unsupported",
+        }
+    }
+}
+
+/// Routes the events of one link.
+pub trait Route: Send + Sync + 'static {
+    /// Called when the head of an event has arrived, and again with [`EventMeta::refused`] when the upstream of the
+    /// attempt before could not be opened. Waits here while the target is not up.
+    ///
+    /// # Cancellation
+    /// Dropped when the caller goes away; a parked event must leave its queue then.
+    fn begin(&self, event: &EventMeta<'_>) -> impl Future<Output = Result<Routed, RouteError>> + Send;
+}

@@ -1,0 +1,135 @@
+//! A unix socket that wakes its task for reading alone.
+//!
+//! tokio's own streams register for writing too, and on a unix socket each read of the peer then wakes the writer: two
+//! wake-ups more for every exchange, which cost more than its system calls. This one writes straight away, and asks to
+//! be woken for writing only while a write has blocked.
+
+use std::{
+    io::{self, IoSlice, Read as _, Write as _},
+    net::Shutdown,
+    os::unix::net::UnixStream,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, unix::AsyncFd};
+
+/// The most that one read takes. It bounds what is cleared before each read; a workerd writes at most 64 KiB at once.
+const READ_MOST: usize = 64 * 1024;
+
+/// A body that blocks once will block again soon. After this many writes without, the second registration goes away.
+const CALM: u32 = 32;
+
+pub(super) struct Stream {
+    reads: AsyncFd<UnixStream>,
+    /// The same socket under a second descriptor (epoll takes one registration for each), while writes block.
+    blocked: Option<AsyncFd<UnixStream>>,
+    calm: u32,
+}
+
+impl Stream {
+    /// Registers a nonblocking socket with the current runtime.
+    pub(super) fn new(socket: UnixStream) -> io::Result<Self> {
+        let reads = AsyncFd::register_with_interest(socket, Interest::READABLE)?;
+        Ok(Self { reads, blocked: None, calm: 0 })
+    }
+
+    /// The socket alone, no longer registered.
+    pub(super) fn into_std(self) -> UnixStream {
+        self.reads.into_inner()
+    }
+
+    /// After an end of stream: has the peer closed both directions, rather than only said that it is done writing?
+    pub(super) fn peer_is_gone(&self) -> bool {
+        // Sends nothing, but fails where sending something would.
+        rustix::net::send(self.reads.get_ref(), &[], rustix::net::SendFlags::empty()).is_err()
+    }
+
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut send: impl FnMut(&UnixStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            if let Some(blocked) = &self.blocked {
+                let mut ready = ready!(blocked.poll_write_ready(cx))?;
+                let Ok(sent) = ready.try_io(|socket| send(socket.get_ref())) else {
+                    self.calm = 0;
+                    continue;
+                };
+                self.calm += 1;
+                if self.calm == CALM {
+                    self.blocked = None;
+                }
+                return Poll::Ready(sent);
+            }
+            match send(self.reads.get_ref()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let second = self.reads.get_ref().try_clone()?;
+                    self.blocked = Some(AsyncFd::register_with_interest(second, Interest::WRITABLE)?);
+                    self.calm = 0;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                sent => return Poll::Ready(sent),
+            }
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            let mut ready = ready!(self.reads.poll_read_ready(cx))?;
+            let wanted = buffer.remaining().min(READ_MOST);
+            let space = buffer.initialize_unfilled_to(wanted);
+            match ready.try_io(|socket| socket.get_ref().read(space)) {
+                Ok(Ok(length)) => {
+                    // A short read has emptied the socket; asking once more would be a system call for nothing. An end
+                    // of stream is never cleared.
+                    if 0 < length && length < wanted {
+                        ready.clear_ready();
+                    }
+                    buffer.advance(length);
+                    return Poll::Ready(Ok(()));
+                }
+                Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(Err(error)) => return Poll::Ready(Err(error)),
+                Err(_would_block) => {}
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.get_mut().poll_send(cx, |mut socket| socket.write(bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut().poll_send(cx, |mut socket| socket.write_vectored(slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.reads.get_ref().shutdown(Shutdown::Write) {
+            // The peer was faster.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
+            result => Poll::Ready(result),
+        }
+    }
+}
