@@ -1,16 +1,15 @@
 //! Bodies on their way through. Nothing is held here: a frame is taken only when the other side wants it.
 
-use std::{
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::{pool::Lent, route::Lease};
+use super::pool::Lent;
+use super::route::Lease;
 
 /// Why a body ends before its end. The reader's connection is closed without a proper end, so that no worker takes
 /// half a body for a whole one.

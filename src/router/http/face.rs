@@ -1,33 +1,27 @@
 //! The face itself: accepts a caller's connections and tells Cap'n Proto, connect events and requests apart.
 
-use std::{
-    convert::Infallible,
-    os::unix::net,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::convert::Infallible;
+use std::os::unix::net;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::{
-    Method, Request, Response, StatusCode,
-    body::Incoming,
-    header::HeaderName,
-    service::service_fn,
-    upgrade::OnUpgrade,
-};
+use hyper::body::Incoming;
+use hyper::header::HeaderName;
+use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
+use hyper::{Method, Request, Response, StatusCode};
 use tokio::net::{UnixListener, UnixStream};
 
-use super::{
-    body::FaceBody,
-    forward::{self, Forwarded},
-    lifetime::Lifetime,
-    page,
-    pool::Upstreams,
-    route::Route,
-    settings::{self, Io},
-    stream::Stream,
-    upgrade::{self, Opened, Tunnel, TunnelError},
-};
+use super::body::FaceBody;
+use super::forward::{self, Forwarded};
+use super::lifetime::Lifetime;
+use super::page;
+use super::pool::Upstreams;
+use super::route::Route;
+use super::settings::{self, Io};
+use super::stream::Stream;
+use super::upgrade::{self, Opened, Tunnel, TunnelError};
 
 /// Out of file descriptors: wait for some to come back rather than spin.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
@@ -164,7 +158,8 @@ impl<R: Route> HttpFace<R> {
     fn capnp_connect(&self, mut request: Request<Incoming>) -> (Response<FaceBody>, Option<Handover>) {
         let asked = request.uri().authority().map_or("", |name| name.as_str());
         if asked != self.config.capnp_host {
-            let text = format!("This socket belongs to the link {}; {asked:?} is not known here.", self.config.link);
+            let text =
+                format!("This socket belongs to the link {}; {asked:?} is not known here.", self.config.link);
             return (page::error(StatusCode::NOT_FOUND, "unknown-name", text), None);
         }
         let caller = hyper::upgrade::on(&mut request);

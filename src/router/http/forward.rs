@@ -1,20 +1,17 @@
 //! One event on its way: route, send, answer.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
-use hyper::{
-    Method, Request, Response, StatusCode,
-    body::Incoming,
-    header::{HeaderName, UPGRADE},
-};
+use hyper::body::Incoming;
+use hyper::header::{HeaderName, UPGRADE};
+use hyper::{Method, Request, Response, StatusCode};
 
-use super::{
-    body::{FaceBody, RequestBody, ResponseBody},
-    headers, page,
-    pool::{Lent, Unsent, Upstreams},
-    route::{EventKind, EventMeta, Lease, Refusal, Route, Routed, Upstream},
-    upgrade::Tunnel,
-};
+use super::body::{FaceBody, RequestBody, ResponseBody};
+use super::pool::{Lent, Unsent, Upstreams};
+use super::route::{EventKind, EventMeta, Lease, Refusal, Route, Routed, Upstream};
+use super::upgrade::Tunnel;
+use super::{headers, page};
 
 /// What an event came to: the answer, and the tunnel that follows it if the target agreed to an upgrade.
 pub(super) struct Forwarded {
@@ -148,5 +145,8 @@ fn answer(
         upstream: hyper::upgrade::on(&mut response),
         lease: lease.clone(),
     });
-    Forwarded { response: response.map(|body| FaceBody::Passing(ResponseBody::new(body, lease, connection))), tunnel }
+    Forwarded {
+        response: response.map(|body| FaceBody::Passing(ResponseBody::new(body, lease, connection))),
+        tunnel,
+    }
 }

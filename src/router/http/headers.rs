@@ -1,9 +1,7 @@
 //! The one header that belongs to a hop, not to the workers.
 
-use hyper::{
-    HeaderMap,
-    header::{HeaderName, HeaderValue},
-};
+use hyper::HeaderMap;
+use hyper::header::{HeaderName, HeaderValue};
 
 /// Takes the caller's `cf` out of a request. A second value can only be a worker's forgery and goes away with it.
 pub(super) fn take_cf(headers: &mut HeaderMap, caller: &HeaderName) -> Option<HeaderValue> {

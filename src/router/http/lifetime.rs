@@ -2,7 +2,8 @@
 
 use std::future::Future;
 
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// Owns every task of one or several faces.
 ///

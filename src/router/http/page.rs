@@ -1,12 +1,11 @@
 //! Answers of our own: what a calling worker gets when its event could not be served.
 
 use bytes::Bytes;
-use hyper::{
-    Response, StatusCode,
-    header::{CONTENT_TYPE, HeaderName, HeaderValue},
-};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::{Response, StatusCode};
 
-use super::{body::FaceBody, route::Refusal};
+use super::body::FaceBody;
+use super::route::Refusal;
 
 /// Tells our answers from those of the target, and says which kind it is.
 pub(super) const ERROR_HEADER: HeaderName = HeaderName::from_static("jackfield-error");

@@ -1,21 +1,21 @@
 //! Keep-alive connections to the HTTP sockets of the targets.
 
-use std::{
-    collections::HashMap,
-    io,
-    path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use hyper::{
-    Request, Response,
-    body::Incoming,
-    client::conn::http1::SendRequest,
-};
-use tokio::{net::UnixStream, time::Instant};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::SendRequest;
+use hyper::{Request, Response};
+use tokio::net::UnixStream;
+use tokio::time::Instant;
 
-use super::{body::RequestBody, lifetime::Lifetime, settings::{self, Io}, stream::Stream};
+use super::body::RequestBody;
+use super::lifetime::Lifetime;
+use super::settings::{self, Io};
+use super::stream::Stream;
 
 /// A workerd closes a connection that was idle for 5 s. Ours go 2 s earlier, so that no request meets that close.
 const IDLE_FOR: Duration = Duration::from_secs(3);
@@ -171,10 +171,7 @@ pub(super) enum Unsent {
 impl Lent {
     /// # Cancellation
     /// Dropping the future aborts the exchange and closes the connection.
-    pub(super) async fn send(
-        &mut self,
-        request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, Unsent> {
+    pub(super) async fn send(&mut self, request: Request<RequestBody>) -> Result<Response<Incoming>, Unsent> {
         // Taken only by drop.
         let Some(sender) = &mut self.sender else { return Err(Unsent::Returned(Box::new(request))) };
         sender.try_send_request(request).await.map_err(|mut error| match error.take_message() {

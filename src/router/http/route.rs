@@ -1,8 +1,12 @@
 //! What the faces ask of the link table: where does this event go?
 
-use std::{future::Future, path::Path, sync::Arc, time::Instant};
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
 
-use hyper::{Method, StatusCode, Uri, header::HeaderName};
+use hyper::header::HeaderName;
+use hyper::{Method, StatusCode, Uri};
 use tokio_util::sync::CancellationToken;
 
 /// What kind of event begins.

@@ -4,15 +4,14 @@
 //! wake-ups more for every exchange, which cost more than its system calls. This one writes straight away, and asks to
 //! be woken for writing only while a write has blocked.
 
-use std::{
-    io::{self, IoSlice, Read as _, Write as _},
-    net::Shutdown,
-    os::unix::net::UnixStream,
-    pin::Pin,
-    task::{Context, Poll, ready},
-};
+use std::io::{self, IoSlice, Read as _, Write as _};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, unix::AsyncFd};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
 /// The most that one read takes. It bounds what is cleared before each read; a workerd writes at most 64 KiB at once.
 const READ_MOST: usize = 64 * 1024;
@@ -30,7 +29,7 @@ pub(super) struct Stream {
 impl Stream {
     /// Registers a nonblocking socket with the current runtime.
     pub(super) fn new(socket: UnixStream) -> io::Result<Self> {
-        let reads = AsyncFd::register_with_interest(socket, Interest::READABLE)?;
+        let reads = register(socket, Interest::READABLE)?;
         Ok(Self { reads, blocked: None, calm: 0 })
     }
 
@@ -66,7 +65,7 @@ impl Stream {
             match send(self.reads.get_ref()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let second = self.reads.get_ref().try_clone()?;
-                    self.blocked = Some(AsyncFd::register_with_interest(second, Interest::WRITABLE)?);
+                    self.blocked = Some(register(second, Interest::WRITABLE)?);
                     self.calm = 0;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -74,6 +73,12 @@ impl Stream {
             }
         }
     }
+}
+
+fn register(socket: UnixStream, interest: Interest) -> io::Result<AsyncFd<UnixStream>> {
+    // SAFETY: the socket owns its open descriptor and goes into the AsyncFd whole. From there we only borrow it, so
+    // that it is neither closed nor exchanged while it is registered.
+    Ok(unsafe { AsyncFd::register_with_interest(socket, interest) }?)
 }
 
 impl AsyncRead for Stream {

@@ -1,18 +1,18 @@
 //! Two sockets that were upgraded and now belong together: WebSockets and `connect()` events.
 
-use std::{
-    future::poll_fn,
-    io,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
-};
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::upgrade::{OnUpgrade, Parts, Upgraded};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
-use super::{route::Lease, settings::Io, stream::Stream};
+use super::route::Lease;
+use super::settings::Io;
+use super::stream::Stream;
 
 /// What one direction moves at once. WebSockets may be many and idle, so not more than a big message needs.
 const BUFFER: usize = 32 * 1024;
@@ -104,7 +104,8 @@ impl Direction {
         to: &mut Stream,
     ) -> Poll<Result<(), TunnelError>> {
         loop {
-            while let Some(rest) = self.buffer.get(self.written..self.filled).filter(|rest| !rest.is_empty()) {
+            while let Some(rest) = self.buffer.get(self.written..self.filled).filter(|rest| !rest.is_empty())
+            {
                 self.written += ready!(Pin::new(&mut *to).poll_write(cx, rest))?;
             }
             match self.stage {
