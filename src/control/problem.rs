@@ -109,6 +109,10 @@ impl From<ChangeError> for Problem {
             ChangeError::OtherKind { .. } => {
                 (Code::BadTarget, "take the link out, reload, and put it in again")
             }
+            ChangeError::OtherIds { .. } => (
+                Code::BadTarget,
+                "give both classes the same `storage` and `unique_key` in the project file, and reload",
+            ),
             ChangeError::Twice { .. } => (Code::BadRequest, "give each link once"),
             ChangeError::StillAimed { .. } => (Code::BadTarget, "retarget that link first"),
             ChangeError::Stale { .. } => (Code::Stale, "list the links again and decide anew"),

@@ -48,7 +48,7 @@ fn session_row(session: &Session, extra: Extra) -> SessionRow {
         since_ms: millis(session.since),
         pid: extra.pid.filter(|_| generation.is_some()),
         entrypoints: generation.map(entrypoints).unwrap_or_default(),
-        classes: session.classes.to_vec(),
+        classes: session.classes.iter().map(|class| class.name.clone()).collect(),
         url: extra.url,
     }
 }

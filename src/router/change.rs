@@ -8,7 +8,8 @@ use std::time::SystemTime;
 use serde_json::Value;
 
 use super::link::{Aim, Kind, Link, LinkName, Revision, Target};
-use super::table::{Session, Snapshot};
+use super::table::{Class, Session, Snapshot};
+use crate::session::project::Storage;
 use crate::session::{SessionName, SessionState};
 
 /// One step of a batch. Steps are applied in order; the result is checked as a whole.
@@ -37,10 +38,22 @@ pub enum Change {
         /// Its name.
         session: SessionName,
         /// The Durable Object classes it offers.
-        classes: Vec<String>,
+        classes: Vec<Class>,
     },
     /// Takes a session and its links away. Links of others that point there must be moved in the same batch.
     DropSession(SessionName),
+}
+
+/// How a class names its objects, for people.
+struct Ids<'a>(&'a Storage);
+
+impl fmt::Display for Ids<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Storage::Stored { unique_key } => write!(f, "stored objects with the unique key `{unique_key}`"),
+            Storage::Ephemeral => f.write_str("ephemeral objects"),
+        }
+    }
 }
 
 /// A suggestion, printed as `; did you mean X?`, or nothing.
@@ -122,6 +135,20 @@ pub enum ChangeError {
         /// What it would be.
         wanted: Kind,
     },
+    /// The caller's process makes ids of one sort, and the class takes another.
+    #[error("link {link} makes ids for {was}, and class {class} of {session} has {wanted}", was = Ids(was), wanted = Ids(wanted))]
+    OtherIds {
+        /// The link.
+        link: LinkName,
+        /// What its caller was started for.
+        was: Storage,
+        /// The session that was aimed at.
+        session: SessionName,
+        /// The class over there.
+        class: String,
+        /// How that names its objects.
+        wanted: Storage,
+    },
     /// One batch moves a link twice.
     #[error("link {link} stands twice in one change")]
     Twice {
@@ -188,10 +215,11 @@ impl Draft {
                     return Err(ChangeError::PropsNotAnObject { link });
                 }
                 let session = to.session.clone();
-                match old.target.kind().target(to, props) {
-                    Some(target) => self.set(link, target),
-                    None => return Err(ChangeError::NotAClass { link, session }),
-                }
+                let Some(target) = old.target.kind().target(to, props) else {
+                    return Err(ChangeError::NotAClass { link, session });
+                };
+                self.check_ids(&link, &old.target, &target)?;
+                self.set(link, target);
             }
             Change::DefineLink { link, target } => {
                 let (was, wanted) = (self.next.links.get(&link).map(|old| old.target.kind()), target.kind());
@@ -219,6 +247,21 @@ impl Draft {
         Ok(())
     }
 
+    /// The stand-in for a namespace in the calling process makes ids without asking, by what it was started with.
+    fn check_ids(&self, link: &LinkName, old: &Target, new: &Target) -> Result<(), ChangeError> {
+        let class = |target: &Target| match target {
+            Target::ActorClass { session, class } => self.next.sessions.get(session)?.class(class).cloned(),
+            Target::Entrypoint { .. } => None,
+        };
+        match (class(old), class(new)) {
+            (Some(Class { storage: was, .. }), Some(Class { name, storage: wanted })) if was != wanted => {
+                let (link, session) = (link.clone(), new.session().clone());
+                Err(ChangeError::OtherIds { link, was, session, class: name, wanted })
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn set(&mut self, name: LinkName, target: Target) {
         if self.next.links.get(&name).is_some_and(|old| old.target == target) {
             return;
@@ -228,7 +271,7 @@ impl Draft {
         self.relinked = true;
     }
 
-    fn define_session(&mut self, name: SessionName, classes: Vec<String>) {
+    fn define_session(&mut self, name: SessionName, classes: Vec<Class>) {
         let old = self.next.sessions.get(&name);
         if old.is_some_and(|old| *old.classes == *classes) {
             return;
@@ -257,9 +300,9 @@ impl Draft {
                 });
             };
             if let Target::ActorClass { class, .. } = &link.target
-                && !session.classes.contains(class)
+                && session.class(class).is_none()
             {
-                let nearest = Nearest::of(class, &*session.classes);
+                let nearest = Nearest::of(class, session.classes.iter().map(|class| &class.name));
                 return Err(ChangeError::UnknownClass {
                     session: aimed.clone(),
                     class: class.clone(),

@@ -9,4 +9,4 @@ pub mod table;
 pub use change::{Change, ChangeError};
 pub use link::{Aim, Kind, Link, LinkName, LinkTextError, Revision, Target};
 pub use retarget::{Barrier, Handover, Leases, retarget};
-pub use table::{Links, Route, Session, Snapshot};
+pub use table::{Class, Links, Route, Session, Snapshot};

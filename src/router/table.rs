@@ -12,19 +12,36 @@ use tokio::sync::watch;
 
 use super::change::{Change, ChangeError, Draft};
 use super::link::{Link, LinkName, Revision};
+use crate::session::project::Storage;
 use crate::session::{Generation, SessionName, SessionSink, SessionState};
+
+/// A Durable Object class that actor links may point at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Class {
+    /// As the session exports it.
+    pub name: String,
+    /// How its objects are named; callers must make ids the same way.
+    pub storage: Storage,
+}
 
 /// A session as the table knows it.
 #[derive(Clone, Debug)]
 pub struct Session {
     /// Its name.
     pub name: SessionName,
-    /// The Durable Object classes that actor links may point at.
-    pub classes: Arc<[String]>,
+    /// Its Durable Object classes.
+    pub classes: Arc<[Class]>,
     /// Whether it takes events.
     pub state: SessionState,
     /// When it entered this state.
     pub since: SystemTime,
+}
+
+impl Session {
+    /// The class of that name.
+    pub fn class(&self, name: &str) -> Option<&Class> {
+        self.classes.iter().find(|class| class.name == name)
+    }
 }
 
 /// Everything that routing an event needs, as of one revision. Immutable.

@@ -8,9 +8,10 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use jackfield::router::{
-    Aim, Barrier, Change, ChangeError, Handover, Kind, Leases, LinkName, Links, Revision, Route, Target,
-    retarget,
+    Aim, Barrier, Change, ChangeError, Class, Handover, Kind, Leases, LinkName, Links, Revision, Route,
+    Target, retarget,
 };
+use jackfield::session::project::Storage;
 use jackfield::session::{Generation, SessionName, SessionSink, SessionState};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -30,10 +31,14 @@ fn aim(text: &str) -> Aim {
     text.parse().unwrap()
 }
 
+fn class(name: &str, key: &str) -> Class {
+    Class { name: name.to_owned(), storage: Storage::Stored { unique_key: key.to_owned() } }
+}
+
 fn define(name: &str, classes: &[&str]) -> Change {
     Change::DefineSession {
         session: session(name),
-        classes: classes.iter().map(|c| (*c).to_owned()).collect(),
+        classes: classes.iter().map(|name| class(name, "key")).collect(),
     }
 }
 
@@ -98,7 +103,8 @@ impl Model {
             }
             Change::DropLink(link) => self.links.remove(&link.to_string()).is_some(),
             Change::DefineSession { session, classes } => {
-                self.sessions.insert(session.to_string(), classes.iter().cloned().collect());
+                self.sessions
+                    .insert(session.to_string(), classes.iter().map(|class| class.name.clone()).collect());
                 true
             }
             Change::DropSession(session) => {
@@ -138,7 +144,8 @@ impl Model {
 
     fn of(links: &Links) -> Self {
         let snapshot = links.snapshot();
-        let classes = |s: &jackfield::router::Session| s.classes.iter().cloned().collect();
+        let classes =
+            |s: &jackfield::router::Session| s.classes.iter().map(|class| class.name.clone()).collect();
         Self {
             sessions: snapshot.sessions().into_iter().map(|s| (s.name.to_string(), classes(s))).collect(),
             links: snapshot
@@ -179,7 +186,7 @@ fn any_target() -> impl Strategy<Value = Target> {
 }
 
 fn any_change() -> impl Strategy<Value = Change> {
-    let classes = prop::sample::subsequence(vec!["C".to_owned(), "D".to_owned()], 0..=2);
+    let classes = prop::sample::subsequence(vec![class("C", "key"), class("D", "key")], 0..=2);
     prop_oneof![
         4 => (any_session(), classes).prop_map(|(session, classes)| Change::DefineSession { session, classes }),
         4 => (any_link(), any_target()).prop_map(|(link, target)| Change::DefineLink { link, target }),
@@ -252,6 +259,18 @@ fn refusals_name_what_may_have_been_meant() {
     assert_eq!(refuse(vec![props]), "the props for link web/API are not a JSON object");
     let twice = vec![move_to("web/API", "plain"), move_to("web/API", "api@green")];
     assert_eq!(refuse(twice), "link web/API stands twice in one change");
+}
+
+#[test]
+fn an_actor_link_moves_only_where_its_ids_mean_the_same() {
+    let links = table();
+    let other = vec![class("Room", "key"), class("Hall", "other")];
+    let green = Change::DefineSession { session: session("api@green"), classes: other };
+    links.change(vec![green, move_to("web/ROOMS", "api@green#Room")], None).unwrap();
+    let refused = links.change(vec![move_to("web/ROOMS", "api@green#Hall")], None).unwrap_err();
+    let expected = "link web/ROOMS makes ids for stored objects with the unique key `key`, \
+        and class Hall of api@green has stored objects with the unique key `other`";
+    assert_eq!(refused.to_string(), expected);
 }
 
 #[test]

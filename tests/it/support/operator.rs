@@ -9,7 +9,8 @@ use jackfield::control::shape::{
     ChangeRequest, Changed, Links, Reloaded, Sessions, Status, Stopped, Traffic, millis,
 };
 use jackfield::control::{Operator, Problem};
-use jackfield::router::{self, Change, Kind, LinkName, Revision, Target};
+use jackfield::router::{self, Change, Class, Kind, LinkName, Revision, Target};
+use jackfield::session::project::Storage;
 use jackfield::session::{Generation, SessionName, SessionSink, SessionState};
 use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard, Notify};
@@ -27,7 +28,10 @@ impl Desk {
         let table = router::Links::new();
         let session = |name: &str, classes: &[&str]| Change::DefineSession {
             session: name.parse().unwrap(),
-            classes: classes.iter().map(|class| (*class).to_owned()).collect(),
+            classes: classes
+                .iter()
+                .map(|class| Class { name: (*class).to_owned(), storage: Storage::Ephemeral })
+                .collect(),
         };
         let link = |name: &str, target| Change::DefineLink { link: name.parse().unwrap(), target };
         let api = Target::Entrypoint {
