@@ -1,0 +1,109 @@
+//! Disembargo: proof that what was sent along a promise before has gone through.
+
+use super::engine::{Engine, Fault};
+use super::tables::*;
+use crate::wire::build;
+use crate::wire::message::{Loopback, Target};
+
+impl Engine {
+    pub(super) fn on_disembargo(
+        &mut self,
+        conn: u32,
+        target: Target,
+        loopback: Loopback,
+    ) -> Result<(), Fault> {
+        match loopback {
+            Loopback::Sender(id) => self.on_sender_loopback(conn, target, id),
+            Loopback::Receiver(id) => self.on_receiver_loopback(conn, target, id),
+            Loopback::Other => Err(Fault::Protocol("a Disembargo of level 3")),
+        }
+    }
+
+    fn on_sender_loopback(&mut self, conn: u32, target: Target, id: u32) -> Result<(), Fault> {
+        let dest = self.dest(conn, &target)?;
+        match dest {
+            Dest::Object(_) => {
+                return Err(Fault::Protocol("a Disembargo for a capability that does not lead back"));
+            }
+            Dest::Promise(_) | Dest::Held(_) => {
+                let held = match (&dest, target) {
+                    (Dest::Promise(cap), _) => HeldTarget::Cap(self.retain_cap(*cap)),
+                    (_, Target::Answer { question, path }) => HeldTarget::Answer { conn, question, path },
+                    (_, Target::Import(_)) => return Ok(()),
+                };
+                self.count_waiting(conn)?;
+                let serial = self.conns.get(conn as usize).map_or(0, |conn| conn.serial);
+                self.enqueue(Waiting::Disembargo { conn, serial, id, target: held }, &dest);
+            }
+            Dest::Remote { conn: to, .. } if to != conn => {
+                let open = self.conns.get(to as usize).map_or(0, |to| to.embargoes.len());
+                if open >= self.limits.embargoes {
+                    return Err(Fault::Limit { what: "embargoes", max: self.limits.embargoes });
+                }
+                self.pass_disembargo(conn, id, dest);
+            }
+            dest => self.pass_disembargo(conn, id, dest),
+        }
+        Ok(())
+    }
+
+    /// Sends a Disembargo of `conn` on, or back where the way ends here: all that came before it on that way has
+    /// been passed on by now.
+    pub(super) fn pass_disembargo(&mut self, conn: u32, id: u32, dest: Dest) {
+        match dest {
+            Dest::Remote { conn: to, target } if to == conn => {
+                self.send(conn, |out| build::disembargo(out, &target, true, id));
+            }
+            Dest::Remote { conn: to, target } => {
+                let serial = self.conns.get(conn as usize).map_or(0, |conn| conn.serial);
+                let Some(peer) = self.conns.get_mut(to as usize) else { return };
+                let ours = peer.embargoes.insert(Embargo::Peer { conn, serial, id }) as u32;
+                self.send(to, |out| build::disembargo(out, &target, false, ours));
+            }
+            // The way broke: nothing can come along it any more. C++ looks only at the id.
+            Dest::Broken(_) | Dest::Object(_) | Dest::Promise(_) | Dest::Held(_) => {
+                self.send(conn, |out| build::disembargo(out, &Target::Import(0), true, id));
+            }
+        }
+    }
+
+    fn on_receiver_loopback(&mut self, conn: u32, target: Target, id: u32) -> Result<(), Fault> {
+        let peer = self.conns.get_mut(conn as usize).ok_or(Fault::Protocol("the connection has ended"))?;
+        let embargo = peer
+            .embargoes
+            .try_remove(id as usize)
+            .ok_or(Fault::Protocol("a Disembargo came back that was not sent"))?;
+        match embargo {
+            Embargo::Switch { promise } => self.lift(promise),
+            Embargo::Peer { conn: to, serial, id } => {
+                let way = self.dest(conn, &target)?;
+                if !self.is_same(to, serial) {
+                    return Ok(());
+                }
+                match way {
+                    Dest::Remote { conn: back, target } if back == to => {
+                        self.send(to, |out| build::disembargo(out, &target, true, id));
+                    }
+                    Dest::Broken(_) => {
+                        self.send(to, |out| build::disembargo(out, &Target::Import(0), true, id));
+                    }
+                    _ => return Err(Fault::Protocol("a Disembargo came back on another way")),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends an embargo of ours; takes its reference to the promise.
+    pub(super) fn lift(&mut self, promise: u32) {
+        let known = match self.caps.get(promise as usize).map(|cap| &cap.home) {
+            Some(Home::Promise(promise)) => promise.known,
+            _ => None,
+        };
+        if let Some(known) = known {
+            let known = self.retain_cap(known);
+            self.resolve_promise(promise, Ok(known));
+        }
+        self.release_cap(promise);
+    }
+}

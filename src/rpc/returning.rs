@@ -1,0 +1,424 @@
+//! Returns: where an answer goes, and what becomes of the capabilities and promises that hang on it.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::call::exported;
+use super::engine::{Engine, Event, Fault, Incoming};
+use super::tables::*;
+use crate::wire::build::{self, Content};
+use crate::wire::exception::{self, Exception};
+use crate::wire::frame::{Frame, Struct};
+use crate::wire::message::{self, Descriptor, Outcome, Payload, Return, Target, Transform};
+
+type Called = SmallVec<[Transform; 1]>;
+
+impl Engine {
+    pub(super) fn on_return(&mut self, conn: u32, mut frame: Frame, body: Struct) -> Result<(), Fault> {
+        let id = message::bootstrap(&frame, &body);
+        if id >= HIGH {
+            // No Return was wanted; its id may belong to another question by now.
+            return Ok(());
+        }
+        let ret = Return::parse(&mut frame, body)?;
+        let Some(question) = self.conns.get(conn as usize).and_then(|conn| conn.questions.get(id as usize))
+        else {
+            return Err(Fault::Protocol("a Return answers no question of ours"));
+        };
+        if question.returned {
+            return Err(Fault::Protocol("a question was answered twice"));
+        }
+        let finished = question.finished;
+        self.check_outcome(conn, &ret.outcome, finished)?;
+        let caps = match &ret.outcome {
+            // Our Finish told the peer to release them itself.
+            Outcome::Results(payload) if !finished => self.intake(conn, &mut frame, payload)?,
+            _ => CapList::new(),
+        };
+        if let Err(error) = frame.check_disjoint() {
+            self.release_caps(caps);
+            return Err(error.into());
+        }
+        self.accept_return(conn, id, frame, ret, caps)
+    }
+
+    fn check_outcome(&self, conn: u32, outcome: &Outcome, finished: bool) -> Result<(), Fault> {
+        match outcome {
+            Outcome::Canceled if !finished => {
+                Err(Fault::Protocol("a call came back as canceled that was not finished"))
+            }
+            Outcome::ResultsSentElsewhere => {
+                Err(Fault::Protocol("results were sent elsewhere although nobody asked for that"))
+            }
+            Outcome::AwaitFromThirdParty => Err(Fault::Protocol("a Return names a third party")),
+            Outcome::TakeFromOtherQuestion(id) => {
+                let answer = self.conns.get(conn as usize).and_then(|conn| conn.answers.get(id));
+                match answer {
+                    Some(answer) if answer.redirect && !answer.lent && !answer.returned => Ok(()),
+                    None if finished => Ok(()),
+                    _ => Err(Fault::Protocol("a Return takes the answer of no redirected call")),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn accept_return(
+        &mut self,
+        conn: u32,
+        id: u32,
+        frame: Frame,
+        ret: Return,
+        caps: CapList,
+    ) -> Result<(), Fault> {
+        let Some(question) = self.conns.get_mut(conn as usize).and_then(|conn| conn.question(id)) else {
+            self.release_caps(caps);
+            return Ok(());
+        };
+        question.returned = true;
+        question.forgotten = ret.no_finish_needed;
+        let asker = question.asker;
+        // A tail call's result comes later, and goes by what was called here until then.
+        let called = match ret.outcome {
+            Outcome::TakeFromOtherQuestion(_) => Called::new(),
+            _ => std::mem::take(&mut question.called),
+        };
+        let exports = std::mem::take(&mut question.param_exports);
+        if ret.release_param_caps {
+            for export in exports {
+                if let Err(fault) = self.release_export(conn, export, 1) {
+                    self.release_caps(caps);
+                    return Err(fault);
+                }
+            }
+        }
+        let mut frame = frame;
+        self.settle_derived(conn, id, &mut frame, &ret.outcome, &caps);
+        if let Outcome::TakeFromOtherQuestion(other) = ret.outcome {
+            self.take(conn, id, asker, other);
+        } else if let Some(asker) = asker {
+            self.deliver(asker, Some((conn, id)), called, frame, ret, caps);
+        } else {
+            self.release_caps(caps);
+        }
+        self.after_return(conn, id);
+        Ok(())
+    }
+
+    /// Frees what a returned question no longer needs.
+    fn after_return(&mut self, conn: u32, id: u32) {
+        let Some(question) = self.conns.get_mut(conn as usize).and_then(|conn| conn.question(id)) else {
+            return;
+        };
+        if question.finished {
+            self.remove_question(conn, id);
+            return;
+        }
+        if question.forgotten {
+            // The peer has no entry any more: what is still to be called on this answer can only fail.
+            let (asker, also) = (question.asker.take(), question.also.take());
+            for asker in asker.into_iter().chain(also) {
+                let closed = self.closed.clone();
+                if let Some(answer) = self.answer(asker)
+                    && matches!(answer.state, AnswerState::Forwarded { conn: c, question: q } if (c, q) == (conn, id))
+                {
+                    answer.state = AnswerState::Failed(closed);
+                }
+            }
+            let closed = self.closed.clone();
+            self.break_derived(conn, id, &closed);
+        }
+        self.maybe_finish(conn, id);
+    }
+
+    fn remove_question(&mut self, conn: u32, id: u32) {
+        if let Some(conn) = self.conns.get_mut(conn as usize) {
+            conn.remove_question(id);
+        }
+    }
+
+    /// Brings the answer of one question to whoever asked. `path` is the question on which calls may have gone
+    /// along, `called` the paths on which they did.
+    pub(super) fn deliver(
+        &mut self,
+        asker: Asker,
+        from: Option<(u32, u32)>,
+        called: Called,
+        mut frame: Frame,
+        mut ret: Return,
+        caps: CapList,
+    ) {
+        let (conn, id) = asker;
+        let Some(answer) = self.answer(asker) else { return self.release_caps(caps) };
+        if answer.finished {
+            self.release_caps(caps);
+            return self.return_canceled(asker);
+        }
+        if answer.redirect {
+            let mut bytes = Vec::new();
+            frame.write(&mut bytes);
+            let untaken = Untaken::Frame { from: from.map_or(HOST, |(conn, _)| conn), frame: bytes, caps };
+            answer.untaken = Some(Box::new(untaken));
+            return;
+        }
+        if answer.only_promise_pipeline {
+            return self.release_caps(caps);
+        }
+        if conn == HOST {
+            return self.return_to_host(id, frame, &ret.outcome, caps);
+        }
+        let tail = answer.tail;
+        answer.returned = true;
+        let called = if tail.is_some() { self.called_on_tail(asker) } else { called };
+        if let Outcome::Results(payload) = &ret.outcome {
+            let descriptors = self.describe_results(conn, from, tail, &called, &mut frame, payload, &caps);
+            if let Some(answer) = self.answer(asker) {
+                answer.result_exports = exported(&descriptors);
+            }
+            payload.patch(&mut frame, &descriptors);
+        }
+        let no_finish = ret.no_finish_needed && tail.is_none();
+        ret.patch(&mut frame, id);
+        ret.set_no_finish_needed(&mut frame, no_finish);
+        self.send(conn, |out| frame.write(out));
+        if no_finish {
+            if let Some(conn) = self.conns.get_mut(conn as usize) {
+                conn.answers.remove(&id);
+            }
+            if let Some(question) =
+                from.and_then(|(conn, id)| self.conns.get_mut(conn as usize)?.question(id))
+            {
+                question.asker = None;
+            }
+        }
+        self.release_caps(caps);
+    }
+
+    /// The capability table of results, as their asker has to see it. A capability that lives neither with the
+    /// peer that answers nor with the asker is reached faster than the calls that went along the answer: it
+    /// is put under an embargo.
+    #[allow(clippy::too_many_arguments)]
+    fn describe_results(
+        &mut self,
+        to: u32,
+        from: Option<(u32, u32)>,
+        tail: Option<(u32, u32)>,
+        called: &Called,
+        frame: &mut Frame,
+        payload: &Payload,
+        caps: &CapList,
+    ) -> SmallVec<[Descriptor; 4]> {
+        let mut descriptors = SmallVec::new();
+        for (index, cap) in caps.iter().enumerate() {
+            let Some(cap) = *cap else {
+                descriptors.push(Descriptor::None);
+                continue;
+            };
+            let path = called.iter().find(|path| payload.capability(frame, path) == Some(index as u32));
+            let descriptor = match (path, tail.or(from)) {
+                (Some(path), Some((conn, question))) => {
+                    let target = Target::Answer { question, path: path.clone() };
+                    let answers = if tail.is_some() { None } else { Some(conn) };
+                    self.describe_after(cap, to, conn, answers, target)
+                }
+                _ => self.describe(cap, to),
+            };
+            descriptors.push(descriptor);
+        }
+        descriptors
+    }
+
+    /// A question of the host's was answered.
+    fn return_to_host(&mut self, id: u32, frame: Frame, outcome: &Outcome, caps: CapList) {
+        let mut bytes = Vec::new();
+        frame.write(&mut bytes);
+        if let Some(answer) = self.answer((HOST, id)) {
+            answer.returned = true;
+        }
+        let result = match outcome {
+            Outcome::Results(_) => {
+                let caps = caps.into_iter().map(|cap| cap.map(CapId)).collect();
+                Ok(Incoming { frame: bytes, caps })
+            }
+            _ => {
+                self.release_caps(caps);
+                Err(exception::read(&bytes))
+            }
+        };
+        self.events.push_back(Event::Return { question: QuestionId(id), result });
+    }
+
+    /// Confirms a Finish that came before the answer, and forgets the question. A tail caller is told what
+    /// every tail caller is told.
+    pub(super) fn return_canceled(&mut self, (conn, id): Asker) {
+        let Some(from) = self.conns.get_mut(conn as usize) else { return };
+        let Some(answer) = from.answers.remove(&id) else { return };
+        if conn == HOST || answer.only_promise_pipeline || answer.returned {
+            return;
+        }
+        match answer.redirect {
+            true => self.send(conn, |out| build::results_sent_elsewhere(out, id)),
+            false => self.send(conn, |out| build::canceled(out, id)),
+        }
+    }
+
+    /// Answers a question with a failure.
+    pub(super) fn fail_answer(&mut self, asker: Asker, reason: Arc<Exception>) {
+        let Some(answer) = self.answer(asker) else { return };
+        if answer.finished {
+            return self.return_canceled(asker);
+        }
+        answer.state = AnswerState::Failed(reason.clone());
+        if answer.redirect && !answer.returned {
+            answer.untaken = Some(Box::new(Untaken::Exception(reason)));
+            return;
+        }
+        self.return_failure(asker);
+    }
+
+    /// Sends the Return of an answer whose state is a failure, if one is wanted.
+    pub(super) fn return_failure(&mut self, (conn, id): Asker) {
+        let Some(answer) = self.answer((conn, id)) else { return };
+        let AnswerState::Failed(reason) = &answer.state else { return };
+        let reason = reason.clone();
+        if answer.only_promise_pipeline || answer.returned {
+            return;
+        }
+        answer.returned = true;
+        if conn == HOST {
+            let result = Err(Exception::clone(&reason));
+            self.events.push_back(Event::Return { question: QuestionId(id), result });
+        } else {
+            self.send(conn, |out| build::exception(out, id, &reason));
+        }
+    }
+
+    /// Sends the Return of an answer whose state is results of the host's, with this content.
+    pub(super) fn return_results(&mut self, asker: Asker, content: &Content) {
+        let (conn, id) = asker;
+        let Some(answer) = self.answer(asker) else { return };
+        let AnswerState::Results { caps, .. } = &answer.state else { return };
+        let caps = caps.clone();
+        if answer.only_promise_pipeline || answer.returned {
+            return;
+        }
+        answer.returned = true;
+        let descriptors = self.describe_all(&caps, conn);
+        if let Some(answer) = self.answer(asker) {
+            answer.result_exports = exported(&descriptors);
+        }
+        self.send(conn, |out| build::results(out, id, content, &descriptors));
+    }
+
+    /// Lets the question `asker` take the answer of the redirected call `other` of the same peer.
+    fn take(&mut self, conn: u32, id: u32, asker: Option<Asker>, other: u32) {
+        let tail_call = (conn, other);
+        let Some(answer) = self.answer(tail_call) else { return };
+        answer.returned = true;
+        answer.lent = true;
+        let untaken = answer.untaken.take();
+        let owner = match &answer.state {
+            AnswerState::Forwarded { conn, question } => Some((*conn, *question)),
+            _ => None,
+        };
+        let held = match &answer.state {
+            AnswerState::Waiting(key) => Some(*key),
+            _ => None,
+        };
+        self.send(conn, |out| build::results_sent_elsewhere(out, other));
+        let live = asker.filter(|asker| self.answer(*asker).is_some_and(|answer| !answer.finished));
+        let Some(taker) = live else {
+            if let Some(asker) = asker {
+                self.return_canceled(asker);
+            }
+            return self.nobody_takes(tail_call, untaken);
+        };
+        self.hand_over(taker, (conn, id), tail_call, owner, held);
+        self.settle_taken(conn, id, other);
+        match untaken.map(|untaken| *untaken) {
+            None => {}
+            Some(Untaken::Exception(reason)) => self.fail_answer(taker, reason),
+            Some(Untaken::Frame { from, mut frame, caps }) => {
+                self.deliver_untaken(taker, owner.or(Some((from, 0))), &mut frame, caps);
+            }
+        }
+    }
+
+    fn deliver_untaken(&mut self, taker: Asker, from: Option<(u32, u32)>, bytes: &mut [u8], caps: CapList) {
+        let Ok(mut frame) = Frame::new(bytes) else { return self.release_caps(caps) };
+        let parsed = message::body(&mut frame).and_then(|body| Return::parse(&mut frame, body.body));
+        match parsed {
+            Ok(ret) => {
+                self.deliver(taker, from, Called::new(), frame, ret, caps);
+            }
+            Err(_) => self.release_caps(caps),
+        }
+    }
+
+    fn called_on_tail(&mut self, taker: Asker) -> Called {
+        let Some((conn, id)) = self.answer(taker).and_then(|answer| answer.tail) else {
+            return Called::new();
+        };
+        let question = self.conns.get_mut(conn as usize).and_then(|conn| conn.question(id));
+        question.map(|question| question.called.clone()).unwrap_or_default()
+    }
+
+    /// Makes the work of a tail call the taker's: its cancellation, its result. Calls on the tail call's own
+    /// question stay possible until the tail caller finishes it.
+    fn hand_over(
+        &mut self,
+        taker: Asker,
+        said_by: (u32, u32),
+        tail_call: Asker,
+        owner: Option<(u32, u32)>,
+        held: Option<HeldKey>,
+    ) {
+        if let Some((conn, id)) = owner
+            && let Some(question) = self.conns.get_mut(conn as usize).and_then(|conn| conn.question(id))
+        {
+            question.asker = Some(taker);
+            question.also = Some(tail_call);
+        }
+        if let Some(held) = held.and_then(|key| self.held_mut(key)) {
+            held.asker = Some(taker);
+            held.also = Some(tail_call);
+        }
+        let state = match (owner, held) {
+            (Some((conn, question)), _) => AnswerState::Forwarded { conn, question },
+            (None, Some(key)) => AnswerState::Waiting(key),
+            (None, None) => AnswerState::Failed(self.closed.clone()),
+        };
+        if let Some(answer) = self.answer(taker) {
+            answer.state = state;
+            answer.tail = Some(said_by);
+        }
+    }
+
+    /// Promises for capabilities in the answer that was taken become promises for those in the tail call's.
+    fn settle_taken(&mut self, conn: u32, id: u32, other: u32) {
+        for (cap, path) in self.derived_promises(conn, id) {
+            let inner = Descriptor::ReceiverAnswer { question: other, path: path.clone() };
+            if let Ok(Some(inner)) = self.intake_one(conn, inner) {
+                let along = (conn, Target::Answer { question: id, path });
+                self.resolve_exports_along(cap, inner, None, along);
+                self.release_cap(inner);
+            }
+        }
+    }
+
+    /// The taker is gone: what the tail call works on is canceled, what it brought is released.
+    fn nobody_takes(&mut self, tail_call: Asker, untaken: Option<Box<Untaken>>) {
+        if let Some(Untaken::Frame { caps, .. }) = untaken.map(|untaken| *untaken) {
+            self.release_caps(caps);
+        }
+        self.detach_answer(tail_call, NO_FLAGS);
+        let closed = self.closed.clone();
+        if let Some(answer) = self.answer(tail_call) {
+            answer.state = AnswerState::Failed(closed);
+        }
+    }
+}
+
+/// Flags of a Finish that nobody sent: ours.
+pub(super) const NO_FLAGS: u64 = message::NO_EARLY_CANCELLATION_WORKAROUND;

@@ -1,0 +1,331 @@
+//! What the engine remembers of each connection: questions, answers, imports, exports, embargoes.
+//!
+//! Ids that a peer chooses are keys of hash maps (seeded, so that no peer can choose collisions); ids that we
+//! choose are slots of slabs, taken again as soon as they are free.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use slab::Slab;
+use smallvec::SmallVec;
+
+use crate::wire::exception::Exception;
+use crate::wire::message::{NO_EARLY_CANCELLATION_WORKAROUND, Target, Transform};
+
+/// A connection of an engine. Not valid any more once [`super::Event::Closed`] was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnId(pub(super) u32);
+
+/// One reference to a capability, held by the host until it gives it to [`super::Engine::release`].
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a capability that is not released stays in the tables"]
+pub struct CapId(pub(super) u32);
+
+/// A call that waits for the host's word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CallId(pub(super) HeldKey);
+
+/// A question that the host asked; open until [`super::Engine::finish`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct QuestionId(pub(super) u32);
+
+/// A promise that the host made; settled by [`super::Engine::resolve`].
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a promise that is never resolved parks its calls for ever"]
+pub struct PromiseId(pub(super) u32);
+
+/// The host's own name for one of its objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectId(pub u64);
+
+/// The pseudo-connection whose answers are the host's questions.
+pub(super) const HOST: u32 = 0;
+
+/// First id for calls with `onlyPromisePipeline`, for which no Return comes: as C++ numbers them.
+pub(super) const HIGH: u32 = 1 << 31;
+
+pub(super) type CapList = SmallVec<[Option<u32>; 4]>;
+
+/// Who asked: a connection, and the id of the question there.
+pub(super) type Asker = (u32, u32);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct HeldKey {
+    pub slot: u32,
+    pub serial: u64,
+}
+
+pub(super) struct Conn {
+    /// Tells this connection from an earlier one in the same slot.
+    pub serial: u64,
+    /// Only `out` is still of use, until the host forgets the connection.
+    pub ended: bool,
+    /// Serves Bootstrap; holds a reference.
+    pub bootstrap: Option<u32>,
+    pub questions: Slab<Question>,
+    pub high: HashMap<u32, Question>,
+    pub next_high: u32,
+    pub answers: HashMap<u32, Answer>,
+    pub imports: HashMap<u32, Import>,
+    pub exports: Slab<Export>,
+    pub embargoes: Slab<Embargo>,
+    pub parked_calls: usize,
+    pub parked_bytes: usize,
+    pub out: Vec<u8>,
+}
+
+impl Conn {
+    pub fn new(serial: u64) -> Self {
+        Conn {
+            serial,
+            ended: false,
+            bootstrap: None,
+            questions: Slab::new(),
+            high: HashMap::new(),
+            next_high: HIGH,
+            answers: HashMap::new(),
+            imports: HashMap::new(),
+            exports: Slab::new(),
+            embargoes: Slab::new(),
+            parked_calls: 0,
+            parked_bytes: 0,
+            out: Vec::new(),
+        }
+    }
+
+    pub fn question(&mut self, id: u32) -> Option<&mut Question> {
+        if id >= HIGH { self.high.get_mut(&id) } else { self.questions.get_mut(id as usize) }
+    }
+
+    pub fn add_question(&mut self, question: Question) -> u32 {
+        if !question.only_promise_pipeline {
+            return self.questions.insert(question) as u32;
+        }
+        // Round-robin, because a Return that a peer sends for one of these against the rules must not meet a new
+        // question with the same id.
+        while self.high.contains_key(&self.next_high) {
+            self.next_high = self.next_high.wrapping_add(1) | HIGH;
+        }
+        let id = self.next_high;
+        self.next_high = self.next_high.wrapping_add(1) | HIGH;
+        self.high.insert(id, question);
+        id
+    }
+
+    pub fn remove_question(&mut self, id: u32) -> Option<Question> {
+        if id >= HIGH { self.high.remove(&id) } else { self.questions.try_remove(id as usize) }
+    }
+}
+
+/// A question of ours to a peer.
+pub(super) struct Question {
+    /// Whose answer it is; `None` once the asker has finished or gone.
+    pub asker: Option<Asker>,
+    /// A tail call's own question, which may still be called on although the answer is another's.
+    pub also: Option<Asker>,
+    pub only_promise_pipeline: bool,
+    pub returned: bool,
+    /// The peer said that it has forgotten the question.
+    pub forgotten: bool,
+    pub finished: bool,
+    /// Flags of the asker's Finish, kept for ours.
+    pub finish_flags: u64,
+    /// Exports that went along in the parameters, one entry for each descriptor.
+    pub param_exports: SmallVec<[u32; 2]>,
+    /// Paths on which calls were pipelined: they decide which results need an embargo.
+    pub called: SmallVec<[Transform; 1]>,
+    /// Capabilities whose home is this question: while there is one, it is not finished.
+    pub derived: SmallVec<[u32; 2]>,
+}
+
+impl Question {
+    pub fn new(asker: Asker, only_promise_pipeline: bool) -> Self {
+        Question {
+            asker: Some(asker),
+            also: None,
+            only_promise_pipeline,
+            returned: false,
+            forgotten: false,
+            finished: false,
+            finish_flags: NO_EARLY_CANCELLATION_WORKAROUND,
+            param_exports: SmallVec::new(),
+            called: SmallVec::new(),
+            derived: SmallVec::new(),
+        }
+    }
+}
+
+/// A question of a peer to us.
+pub(super) struct Answer {
+    pub state: AnswerState,
+    /// Exports that went along in the results, one entry for each descriptor.
+    pub result_exports: SmallVec<[u32; 2]>,
+    pub returned: bool,
+    /// The peer sent Finish; only our Return is missing.
+    pub finished: bool,
+    pub only_promise_pipeline: bool,
+    /// `sendResultsTo.yourself`: the result is for the question that will take it.
+    pub redirect: bool,
+    /// The result of a redirected call that nobody has taken yet.
+    pub untaken: Option<Box<Untaken>>,
+    /// The answer was taken by another question: what `state` names is finished there.
+    pub lent: bool,
+    /// This answer took another's: the question that said so, to which calls on this answer still go.
+    pub tail: Option<(u32, u32)>,
+}
+
+impl Answer {
+    pub fn new(state: AnswerState) -> Self {
+        Answer {
+            state,
+            result_exports: SmallVec::new(),
+            returned: false,
+            finished: false,
+            only_promise_pipeline: false,
+            redirect: false,
+            untaken: None,
+            lent: false,
+            tail: None,
+        }
+    }
+}
+
+pub(super) enum AnswerState {
+    /// A peer answers it: connection and question there.
+    Forwarded { conn: u32, question: u32 },
+    /// Its call is held here.
+    Waiting(HeldKey),
+    /// The host answered it: the frame of its Return, and what its capability table stands for.
+    Results { frame: Vec<u8>, caps: CapList },
+    /// It failed.
+    Failed(Arc<Exception>),
+}
+
+/// A result that waits to be taken.
+pub(super) enum Untaken {
+    Frame { from: u32, frame: Vec<u8>, caps: CapList },
+    Exception(Arc<Exception>),
+}
+
+/// A capability that a peer exported to us.
+pub(super) struct Import {
+    pub cap: u32,
+    /// Descriptors received and not yet released.
+    pub count: u32,
+    /// A Resolve is still to come.
+    pub promise: bool,
+}
+
+/// A capability that we exported to a peer.
+pub(super) struct Export {
+    pub cap: u32,
+    /// Descriptors sent and not yet released.
+    pub count: u32,
+    /// The peer was told to expect a Resolve, and has not got it.
+    pub promise: bool,
+    /// Calls of the peer went along while it was a promise.
+    pub called: bool,
+}
+
+/// A Disembargo on its way to a peer and back.
+pub(super) enum Embargo {
+    /// Forwarded for another peer: connection, its serial, its id.
+    Peer { conn: u32, serial: u64, id: u32 },
+    /// Ours: holds a reference to a promise that is resolved when it comes back.
+    Switch { promise: u32 },
+}
+
+pub(super) struct Cap {
+    pub refs: u32,
+    pub home: Home,
+    /// Where it is exported: connection and id.
+    pub exports: SmallVec<[(u32, u32); 1]>,
+}
+
+pub(super) enum Home {
+    Import {
+        conn: u32,
+        id: u32,
+    },
+    Answer {
+        conn: u32,
+        question: u32,
+        path: Transform,
+    },
+    Object(ObjectId),
+    Promise(Box<Promise>),
+    /// What a promise became; holds a reference.
+    Alias(u32),
+    Broken(Arc<Exception>),
+}
+
+/// A promise of ours: a parked target, or an embargo.
+#[derive(Default)]
+pub(super) struct Promise {
+    /// What an embargo will resolve to (holds a reference): calls wait, but the capability may already travel.
+    pub known: Option<u32>,
+    pub queue: VecDeque<Waiting>,
+}
+
+/// What waits behind a promise or an answer.
+pub(super) enum Waiting {
+    Call(HeldKey),
+    Disembargo {
+        conn: u32,
+        serial: u64,
+        id: u32,
+        target: HeldTarget,
+    },
+    /// A promise (by reference) that stands for a capability in the answer to a held call.
+    Pipeline {
+        promise: u32,
+        conn: u32,
+        question: u32,
+        path: Transform,
+    },
+}
+
+/// Whom a held message is for. A capability is held by reference, since the sender may release its id.
+pub(super) enum HeldTarget {
+    Cap(u32),
+    Answer { conn: u32, question: u32, path: Transform },
+}
+
+/// A call that cannot go on yet. It took its references when it arrived; it gets its ids when it leaves.
+pub(super) struct Held {
+    pub serial: u64,
+    pub asker: Option<Asker>,
+    pub also: Option<Asker>,
+    /// Whose bounds the bytes count against.
+    pub sender: u32,
+    pub frame: Vec<u8>,
+    pub caps: CapList,
+    pub target: HeldTarget,
+    pub queue: VecDeque<Waiting>,
+    /// The host was told of it and will answer.
+    pub at_host: bool,
+}
+
+/// Where a message has to go.
+pub(super) enum Dest {
+    Remote { conn: u32, target: Target },
+    Object(u32),
+    Promise(u32),
+    Held(HeldKey),
+    Broken(Arc<Exception>),
+}
+
+/// How much one connection holds, for tests and for `is it idle`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TableSizes {
+    /// Questions of ours to it.
+    pub questions: usize,
+    /// Questions of its to us.
+    pub answers: usize,
+    /// Capabilities that it exported to us.
+    pub imports: usize,
+    /// Capabilities that we exported to it.
+    pub exports: usize,
+    /// Disembargoes on their way to it.
+    pub embargoes: usize,
+}

@@ -1,0 +1,466 @@
+//! One Cap'n Proto message as it travels on a stream: a segment table, then the segments.
+//!
+//! [`Frame`] walks and patches a message in place. It is the only code that touches the words of a frame that
+//! came from a peer, and it trusts nothing: every pointer is checked against its segment before it is followed,
+//! and every word that the switch may rewrite is *claimed*, so that no word can be reached by two ways
+//! ([`Frame::check_disjoint`]).
+//!
+//! Positions are word indices from the start of the frame, segment table included. What a patch adds is kept
+//! aside and goes out behind the frame, as a longer last segment: the segment table keeps its size, only one
+//! length in it changes, and the segment limit of the receiver is never an issue.
+
+use smallvec::SmallVec;
+use thiserror::Error;
+
+/// Most segments that a message may have: C++ refuses 512 and more.
+pub const MAX_SEGMENTS: usize = 511;
+
+/// Longest pointer path of a promised answer. Paths come from nested structs in a schema; workerd's longest has
+/// two steps, and a reader stops at a nesting of 64.
+pub const MAX_TRANSFORM: usize = 64;
+
+/// Most entries of one capability table.
+pub const MAX_CAPS: usize = 65_536;
+
+/// Why bytes are not a message that can be switched. Always the sender's fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum FrameError {
+    /// The segment table names more segments than a receiver would accept.
+    #[error("the message has {0} segments, at most {MAX_SEGMENTS} are accepted")]
+    TooManySegments(u64),
+    /// The message is longer than the connection's bound.
+    #[error("the message is {bytes} bytes long, at most {max} are accepted")]
+    TooLong {
+        /// Length that the segment table claims.
+        bytes: u64,
+        /// The bound in force.
+        max: usize,
+    },
+    /// The bytes end before the message does.
+    #[error("the message is shorter than its segment table says")]
+    Truncated,
+    /// A pointer leaves its segment.
+    #[error("a pointer at word {0} leaves its segment")]
+    OutOfBounds(u32),
+    /// A pointer has another kind than its field.
+    #[error("the pointer at word {0} is of the wrong kind")]
+    WrongPointer(u32),
+    /// Two parts of the message share words, so that patching one would change the other.
+    #[error("two parts of the message share the word {0}")]
+    Overlap(u32),
+    /// A capability table or a pointer path is too long.
+    #[error("a list of {0} elements is longer than is accepted")]
+    ListTooLong(u32),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Segment {
+    start: u32,
+    len: u32,
+}
+
+/// A struct inside a frame, and where its pointer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Struct {
+    /// Position of the pointer that leads here.
+    pub ptr: u32,
+    /// Segment that holds that pointer.
+    pub ptr_segment: u16,
+    /// Segment that holds the struct.
+    pub segment: u16,
+    /// Position of the data section.
+    pub pos: u32,
+    /// Words of data.
+    pub data: u16,
+    /// Pointers behind the data.
+    pub ptrs: u16,
+}
+
+impl Struct {
+    /// Position of pointer `index`, if the struct is long enough to have it.
+    pub fn pointer(&self, index: u16) -> Option<u32> {
+        (index < self.ptrs).then(|| self.pos + u32::from(self.data) + u32::from(index))
+    }
+}
+
+/// A list of structs inside a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StructList {
+    segment: u16,
+    pos: u32,
+    /// Number of elements.
+    pub len: u32,
+    data: u16,
+    ptrs: u16,
+}
+
+impl StructList {
+    /// The element at `index`; the caller keeps it below `len`.
+    pub fn at(&self, index: u32) -> Struct {
+        let step = u32::from(self.data) + u32::from(self.ptrs);
+        Struct {
+            ptr: 0,
+            ptr_segment: self.segment,
+            segment: self.segment,
+            pos: self.pos + index * step,
+            data: self.data,
+            ptrs: self.ptrs,
+        }
+    }
+}
+
+/// Length in bytes of the message that starts with `prefix`; `None` while the segment table is incomplete.
+///
+/// # Errors
+/// The table names too many segments, or a message of more than `max` bytes.
+pub fn length(prefix: &[u8], max: usize) -> Result<Option<usize>, FrameError> {
+    let Some(count) = u32_at(prefix, 0) else { return Ok(None) };
+    let count = u64::from(count) + 1;
+    if count > MAX_SEGMENTS as u64 {
+        return Err(FrameError::TooManySegments(count));
+    }
+    let count = count as usize;
+    let table = (4 + 4 * count).next_multiple_of(8);
+    let mut total = table as u64;
+    for index in 0..count {
+        let Some(words) = u32_at(prefix, 4 + 4 * index) else { return Ok(None) };
+        total += u64::from(words) * 8;
+    }
+    if total > max as u64 {
+        return Err(FrameError::TooLong { bytes: total, max });
+    }
+    Ok(Some(total as usize))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+/// A whole message, walked and patched in place.
+pub struct Frame<'a> {
+    bytes: &'a mut [u8],
+    segments: SmallVec<[Segment; 4]>,
+    claims: SmallVec<[(u32, u32); 16]>,
+    added: SmallVec<[u64; 16]>,
+}
+
+impl<'a> Frame<'a> {
+    /// Takes `bytes` as exactly one message.
+    ///
+    /// # Errors
+    /// The segment table does not match the number of bytes.
+    pub fn new(bytes: &'a mut [u8]) -> Result<Self, FrameError> {
+        match length(bytes, bytes.len())? {
+            Some(len) if len == bytes.len() => {}
+            _ => return Err(FrameError::Truncated),
+        }
+        let count = u32_at(bytes, 0).ok_or(FrameError::Truncated)? as usize + 1;
+        let mut start = (4 + 4 * count).div_ceil(8) as u32;
+        let mut segments = SmallVec::new();
+        for index in 0..count {
+            let len = u32_at(bytes, 4 + 4 * index).ok_or(FrameError::Truncated)?;
+            segments.push(Segment { start, len });
+            start += len;
+        }
+        Ok(Frame { bytes, segments, claims: SmallVec::new(), added: SmallVec::new() })
+    }
+
+    fn end(&self) -> u32 {
+        (self.bytes.len() / 8) as u32
+    }
+
+    /// The word at `pos`; positions come from pointers that were checked, so a miss cannot happen and reads 0.
+    pub fn word(&self, pos: u32) -> u64 {
+        let at = pos as usize * 8;
+        match self.bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+            Some(word) => u64::from_le_bytes(*word),
+            None => self.added.get((pos - self.end().min(pos)) as usize).copied().unwrap_or(0),
+        }
+    }
+
+    /// The bytes, as patched so far in place.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes
+    }
+
+    /// Rewrites the word at `pos`.
+    pub fn set_word(&mut self, pos: u32, value: u64) {
+        let (at, added) = (pos as usize * 8, pos.wrapping_sub(self.end()) as usize);
+        if let Some(word) = self.bytes.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
+            *word = value.to_le_bytes();
+        } else if let Some(word) = self.added.get_mut(added) {
+            *word = value;
+        }
+    }
+
+    /// Data word `index` of a struct; words that a short struct lacks are 0, their default.
+    pub fn data(&self, of: &Struct, index: u16) -> u64 {
+        if index < of.data { self.word(of.pos + u32::from(index)) } else { 0 }
+    }
+
+    /// The root pointer's struct.
+    ///
+    /// # Errors
+    /// It is not a struct, or leaves its segment.
+    pub fn root(&mut self) -> Result<Struct, FrameError> {
+        let first = self.segments.first().copied().ok_or(FrameError::Truncated)?;
+        if first.len == 0 {
+            return Err(FrameError::Truncated);
+        }
+        self.claim(first.start, 1);
+        self.structure(0, first.start)
+    }
+
+    /// The struct behind pointer `index` of `parent`. A null or absent pointer is an empty struct.
+    ///
+    /// # Errors
+    /// It is not a struct, or leaves its segment.
+    pub fn child(&mut self, parent: &Struct, index: u16) -> Result<Struct, FrameError> {
+        match parent.pointer(index) {
+            Some(ptr) => self.structure(parent.segment, ptr),
+            None => Ok(Struct { ptr: 0, ptr_segment: 0, segment: 0, pos: 0, data: 0, ptrs: 0 }),
+        }
+    }
+
+    fn structure(&mut self, segment: u16, ptr: u32) -> Result<Struct, FrameError> {
+        let found = self.follow(segment, ptr, true)?;
+        let (data, ptrs) = struct_size(found.word);
+        let mut to = Struct { ptr, ptr_segment: segment, segment: found.segment, pos: found.pos, data, ptrs };
+        if found.word == 0 {
+            (to.pos, to.data, to.ptrs) = (0, 0, 0);
+            return Ok(to);
+        }
+        if found.word & 3 != 0 {
+            return Err(FrameError::WrongPointer(ptr));
+        }
+        let words = u32::from(data) + u32::from(ptrs);
+        self.within(found.segment, found.pos, words, ptr)?;
+        self.claim(found.pos, words);
+        Ok(to)
+    }
+
+    /// The list of structs behind pointer `index` of `parent`; `None` where it is null, absent or empty.
+    ///
+    /// # Errors
+    /// It is not a list of structs of at least one word, leaves its segment, or has more than `max` elements.
+    pub fn structs(
+        &mut self,
+        parent: &Struct,
+        index: u16,
+        max: usize,
+    ) -> Result<Option<StructList>, FrameError> {
+        let Some(ptr) = parent.pointer(index) else { return Ok(None) };
+        let found = self.follow(parent.segment, ptr, true)?;
+        if found.word == 0 {
+            return Ok(None);
+        }
+        let (kind, size) = (found.word & 3, (found.word >> 32) & 7);
+        let words = (found.word >> 35) as u32;
+        if kind == 1 && size != 7 && words == 0 {
+            return Ok(None);
+        }
+        if kind != 1 || size != 7 {
+            return Err(FrameError::WrongPointer(ptr));
+        }
+        self.within(found.segment, found.pos, words.saturating_add(1), ptr)?;
+        self.claim(found.pos, words + 1);
+        let tag = self.word(found.pos);
+        let (len, (data, ptrs)) = ((tag as u32) >> 2, struct_size(tag));
+        if len == 0 {
+            return Ok(None);
+        }
+        if len as usize > max {
+            return Err(FrameError::ListTooLong(len));
+        }
+        let step = u64::from(data) + u64::from(ptrs);
+        if tag & 3 != 0 || data == 0 || step * u64::from(len) > u64::from(words) {
+            return Err(FrameError::WrongPointer(ptr));
+        }
+        Ok(Some(StructList { segment: found.segment, pos: found.pos + 1, len, data, ptrs }))
+    }
+
+    /// The index of the capability that `path` leads to from pointer `index` of `parent`; `None` where there is
+    /// none. Nothing is claimed: this reads content, which is never patched.
+    pub fn capability(&mut self, parent: &Struct, index: u16, path: &[u16]) -> Option<u32> {
+        let (mut segment, mut ptr) = (parent.segment, parent.pointer(index)?);
+        for &field in path {
+            let found = self.follow(segment, ptr, false).ok()?;
+            let (data, ptrs) = struct_size(found.word);
+            if found.word == 0 || found.word & 3 != 0 || field >= ptrs {
+                return None;
+            }
+            self.within(found.segment, found.pos, u32::from(data) + u32::from(ptrs), ptr).ok()?;
+            (segment, ptr) = (found.segment, found.pos + u32::from(data) + u32::from(field));
+        }
+        let word = self.follow(segment, ptr, false).ok()?.word;
+        (word as u32 == 3).then_some((word >> 32) as u32)
+    }
+
+    /// Follows the pointer at `ptr`, through a far pointer too.
+    fn follow(&mut self, segment: u16, ptr: u32, claim: bool) -> Result<Found, FrameError> {
+        let word = self.word(ptr);
+        if word & 3 != 2 {
+            let offset = (word as i32) >> 2;
+            let pos = i64::from(ptr) + 1 + i64::from(offset);
+            return Ok(Found { segment, pos: u32::try_from(pos).unwrap_or(u32::MAX), word });
+        }
+        let (pad_segment, pad) = self.far(word, ptr)?;
+        let double = word & 4 != 0;
+        let words = if double { 2 } else { 1 };
+        self.within(pad_segment, pad, words, ptr)?;
+        if claim {
+            self.claim(pad, words);
+        }
+        let inner = self.word(pad);
+        if !double {
+            // A landing pad that is itself a far pointer would be a chain, which the format does not have.
+            if inner & 3 == 2 {
+                return Err(FrameError::WrongPointer(ptr));
+            }
+            let pos = i64::from(pad) + 1 + i64::from((inner as i32) >> 2);
+            return Ok(Found {
+                segment: pad_segment,
+                pos: u32::try_from(pos).unwrap_or(u32::MAX),
+                word: inner,
+            });
+        }
+        if inner & 7 != 2 {
+            return Err(FrameError::WrongPointer(ptr));
+        }
+        let (segment, pos) = self.far(inner, ptr)?;
+        Ok(Found { segment, pos, word: self.word(pad + 1) })
+    }
+
+    fn far(&self, word: u64, ptr: u32) -> Result<(u16, u32), FrameError> {
+        let id = (word >> 32) as u32;
+        let segment = self.segments.get(id as usize).ok_or(FrameError::OutOfBounds(ptr))?;
+        let offset = (word as u32) >> 3;
+        Ok((id as u16, segment.start.checked_add(offset).ok_or(FrameError::OutOfBounds(ptr))?))
+    }
+
+    fn within(&self, segment: u16, pos: u32, words: u32, ptr: u32) -> Result<(), FrameError> {
+        let segment = self.segments.get(usize::from(segment)).ok_or(FrameError::OutOfBounds(ptr))?;
+        let end = u64::from(segment.start) + u64::from(segment.len);
+        if pos < segment.start || u64::from(pos) + u64::from(words) > end {
+            return Err(FrameError::OutOfBounds(ptr));
+        }
+        Ok(())
+    }
+
+    fn claim(&mut self, start: u32, words: u32) {
+        if words > 0 {
+            self.claims.push((start, start + words));
+        }
+    }
+
+    /// Checks that no word was reached by two ways since the frame was taken.
+    ///
+    /// # Errors
+    /// Two claimed parts overlap.
+    pub fn check_disjoint(&mut self) -> Result<(), FrameError> {
+        self.claims.sort_unstable();
+        for pair in self.claims.windows(2) {
+            if let [(_, end), (start, _)] = pair
+                && end > start
+            {
+                return Err(FrameError::Overlap(*start));
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Found {
+    segment: u16,
+    pos: u32,
+    word: u64,
+}
+
+fn struct_size(word: u64) -> (u16, u16) {
+    ((word >> 32) as u16, (word >> 48) as u16)
+}
+
+/// Patching.
+impl Frame<'_> {
+    /// Makes `of` at least `data` words and `ptrs` pointers long, by moving it behind the frame where it is not.
+    /// The slot of its pointer must exist.
+    pub fn lengthen(&mut self, of: Struct, data: u16, ptrs: u16) -> Struct {
+        if of.data >= data && of.ptrs >= ptrs {
+            return of;
+        }
+        let to = self.append(of.ptr, of.data.max(data), of.ptrs.max(ptrs));
+        for index in 0..of.data {
+            let word = self.word(of.pos + u32::from(index));
+            self.set_word(to.pos + u32::from(index), word);
+        }
+        for index in 0..of.ptrs {
+            let from = of.pos + u32::from(of.data) + u32::from(index);
+            let word = self.moved_pointer(of.segment, from);
+            self.set_word(to.pos + u32::from(to.data) + u32::from(index), word);
+        }
+        to
+    }
+
+    /// A new zeroed struct behind the frame, to which the pointer at `ptr` leads from now on.
+    pub fn append(&mut self, ptr: u32, data: u16, ptrs: u16) -> Struct {
+        let pad = self.end() + self.added.len() as u32;
+        self.added.push(u64::from(data) << 32 | u64::from(ptrs) << 48);
+        self.added.extend(std::iter::repeat_n(0, usize::from(data) + usize::from(ptrs)));
+        let (segment, far) = self.far_to(pad);
+        self.set_word(ptr, far);
+        Struct { ptr, ptr_segment: segment, segment, pos: pad + 1, data, ptrs }
+    }
+
+    /// A new list of `len` zeroed structs behind the frame, to which the pointer at `ptr` leads from now on.
+    pub fn append_list(&mut self, ptr: u32, len: u32, data: u16, ptrs: u16) -> StructList {
+        let pad = self.end() + self.added.len() as u32;
+        let words = len * (u32::from(data) + u32::from(ptrs));
+        self.added.push(1 | 7 << 32 | u64::from(words) << 35);
+        self.added.push(u64::from(len) << 2 | u64::from(data) << 32 | u64::from(ptrs) << 48);
+        self.added.extend(std::iter::repeat_n(0, words as usize));
+        let (segment, far) = self.far_to(pad);
+        self.set_word(ptr, far);
+        StructList { segment, pos: pad + 2, len, data, ptrs }
+    }
+
+    fn far_to(&self, pad: u32) -> (u16, u64) {
+        let last = self.segments.len().saturating_sub(1);
+        let start = self.segments.last().map_or(0, |segment| segment.start);
+        (last as u16, 2 | u64::from(pad - start) << 3 | (last as u64) << 32)
+    }
+
+    /// What to write elsewhere so that it leads where the pointer at `from` leads.
+    fn moved_pointer(&mut self, segment: u16, from: u32) -> u64 {
+        let word = self.word(from);
+        if word == 0 || word & 3 >= 2 {
+            return word;
+        }
+        // A relative pointer reaches only its own segment and the pad of a plain far pointer would have to lie
+        // there too, so it becomes a double far pointer, whose pad may lie anywhere.
+        let target = (i64::from(from) + 1 + i64::from((word as i32) >> 2)) as u32;
+        let start = self.segments.get(usize::from(segment)).map_or(0, |segment| segment.start);
+        let pad = self.end() + self.added.len() as u32;
+        self.added.push(2 | u64::from(target.wrapping_sub(start)) << 3 | u64::from(segment) << 32);
+        self.added.push(word & !0xffff_fffc);
+        self.far_to(pad).1 | 4
+    }
+
+    /// Appends the patched message to `out`.
+    pub fn write(self, out: &mut Vec<u8>) {
+        if self.added.is_empty() {
+            out.extend_from_slice(self.bytes);
+            return;
+        }
+        let last = self.segments.len().saturating_sub(1);
+        if let (Some(segment), Some(len)) =
+            (self.segments.get(last), self.bytes.get_mut(4 + 4 * last..8 + 4 * last))
+        {
+            len.copy_from_slice(&(segment.len + self.added.len() as u32).to_le_bytes());
+        }
+        out.reserve(self.bytes.len() + self.added.len() * 8);
+        out.extend_from_slice(self.bytes);
+        for word in &self.added {
+            out.extend_from_slice(&word.to_le_bytes());
+        }
+    }
+}
