@@ -251,6 +251,16 @@ fn another_failure_of_npm_is_quoted() {
 }
 
 #[test]
+fn an_npm_that_was_interrupted_is_not_started_again() {
+    let machine = Machine::new();
+    let calls = machine.at("calls");
+    machine.script("bin/npm", &format!("#!/bin/sh\necho x >> '{}'\nkill -INT $$\n", calls.display()));
+    let error = machine.fails();
+    assert!(matches!(&error, WorkerdError::Npm { why, .. } if why.contains("signal")), "{error}");
+    assert_eq!(machine.calls(), 1);
+}
+
+#[test]
 fn a_full_disk_is_named() {
     let mut machine = Machine::new();
     machine.npm("echo 'npm error code ENOSPC' >&2; exit 1");

@@ -81,6 +81,10 @@ impl Npm<'_> {
     /// with a private cache, whose growth is the progress, and which leaves nothing behind.
     fn pack(&self, progress: &mut dyn FetchProgress) -> Result<PathBuf, WorkerdError> {
         let kept = self.run(&["--offline".as_ref()], &mut || {})?;
+        if kept.status.code().is_none() {
+            // A signal ended it, which Ctrl-C sends to npm as well as to us.
+            return Err(self.explain(kept));
+        }
         if !kept.status.success() || self.packed().is_none() {
             let private = self.work.join("npm");
             let loaded = self.run(&["--cache".as_ref(), private.as_os_str()], &mut || {
