@@ -1,6 +1,7 @@
 //! The integration tests: one binary, a file a topic.
 
 mod control;
+mod http_face;
 mod links;
 mod schema;
 mod schema_workerd;
