@@ -1,0 +1,326 @@
+//! The private folder of a project: control socket, faces, debug ports, and the lock that says whose they are.
+//!
+//! Whoever can reach a socket in here has total power over the sessions, so the folder is ours alone (owner, mode,
+//! no symbolic link) or it is not used. Only the holder of the lock removes anything.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::fs::FlockOperation;
+use sha2::{Digest, Sha256};
+
+use super::name::SessionName;
+use super::orphans::{self, Identity};
+use super::private_folder::{make_private, take_lock};
+
+/// Overrides where the folders of all projects lie.
+pub const BASE_VARIABLE: &str = "JACKFIELD_RUNTIME_DIR";
+
+/// What `sockaddr_un` holds on macOS, the smallest of our systems, without the closing zero.
+const MAX_SOCKET_PATH: usize = 103;
+/// The longest name that [`RuntimeDir`] gives to a socket: `g-`, 12 hex digits, a generation, an index.
+const LONGEST_NAME: usize = 2 + 12 + 1 + 20 + 1 + 5;
+/// Enough for thousands of children; a larger file is not one of ours.
+const MAX_LEDGER_BYTES: u64 = 1 << 20;
+
+pub(super) const LOCK: &str = "lock";
+const CHILDREN: &str = "children";
+
+/// The folder, locked. Dropping it empties and removes it.
+#[derive(Debug)]
+pub struct RuntimeDir {
+    folder: PathBuf,
+    lock: File,
+    children: Mutex<Vec<Identity>>,
+    cf_header: String,
+}
+
+/// Why the folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeDirError {
+    /// Somebody else could reach into it.
+    #[error("{} is not safe for sockets: {why}; {hint}, or set {BASE_VARIABLE} to a folder of your own", folder.display())]
+    Unsafe {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong with it.
+        why: String,
+        /// What puts it right.
+        hint: String,
+    },
+    /// A socket in it could not be bound.
+    #[error(
+        "{} is too long for sockets ({length} bytes with the longest name, {MAX_SOCKET_PATH} are allowed); set {BASE_VARIABLE} to a shorter folder, such as /tmp/jf",
+        folder.display()
+    )]
+    TooLong {
+        /// The folder.
+        folder: PathBuf,
+        /// With the longest name.
+        length: usize,
+    },
+    /// Another process runs this project.
+    #[error("jackfield already runs for {} (process {owner}); stop it with `jackfield down`, or use another project file", project.display())]
+    Held {
+        /// The project file.
+        project: PathBuf,
+        /// Its process, as it wrote it.
+        owner: String,
+    },
+    /// An orphan of an earlier run does not end.
+    #[error(
+        "process {pid}, left by a run that was killed, does not end; end it by hand (`kill -9 {pid}`) and start again"
+    )]
+    Orphan {
+        /// The orphan.
+        pid: i32,
+    },
+    /// The system refused something.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was attempted.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RuntimeDirError {
+    move |source| RuntimeDirError::Io { action, path: path.to_owned(), source }
+}
+
+impl RuntimeDir {
+    /// Takes the folder of a project, cleans up after an owner that was killed, and keeps it until dropped.
+    pub fn claim(project: &Path) -> Result<Self, RuntimeDirError> {
+        Self::claim_in(&base(), project)
+    }
+
+    /// The same in a given base folder.
+    pub fn claim_in(base: &Path, project: &Path) -> Result<Self, RuntimeDirError> {
+        let folder = folder_in(base, project)?;
+        make_private(base)?;
+        make_private(&folder)?;
+        let lock = take_lock(&folder, project)?;
+        let cf_header =
+            random_header().map_err(failed("read random bytes from", Path::new("/dev/urandom")))?;
+        let runtime = Self { folder, lock, children: Mutex::default(), cf_header };
+        runtime.bury_the_dead()?;
+        runtime.empty()?;
+        Ok(runtime)
+    }
+
+    /// The folder of a project, whether it exists or not: where a client looks for the control socket.
+    pub fn folder_of(project: &Path) -> Result<PathBuf, RuntimeDirError> {
+        folder_in(&base(), project)
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The name, random for each run, of the header that carries `cf` between sessions and faces.
+    pub fn cf_header(&self) -> &str {
+        &self.cf_header
+    }
+
+    /// Where the control API listens, in a folder from [`RuntimeDir::folder_of`].
+    pub fn control_socket(folder: &Path) -> PathBuf {
+        folder.join("control.sock")
+    }
+
+    /// The face of one service link. It outlives generations of the caller.
+    pub fn link_face(&self, session: &SessionName, binding: &str) -> PathBuf {
+        self.folder.join(format!("l-{}", short_hash(&format!("{session}/{binding}"))))
+    }
+
+    /// The debug-port face of one calling session.
+    pub fn debug_face(&self, session: &SessionName) -> PathBuf {
+        self.folder.join(format!("p-{}", short_hash(&session.to_string())))
+    }
+
+    /// The real debug port of one generation.
+    pub fn debug_socket(&self, session: &SessionName, generation: u64) -> PathBuf {
+        self.folder.join(format!("g-{}-{generation}", short_hash(&session.to_string())))
+    }
+
+    /// An HTTP socket of one generation.
+    pub fn http_socket(&self, session: &SessionName, generation: u64, index: usize) -> PathBuf {
+        self.folder.join(format!("g-{}-{generation}-{index}", short_hash(&session.to_string())))
+    }
+
+    /// Writes down a child, so that the next owner can end it if we are killed.
+    pub(super) fn adopt(&self, child: Identity) -> Result<(), RuntimeDirError> {
+        let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
+        children.push(child);
+        self.write_children(&children)
+    }
+
+    /// Forgets a child that has ended and was waited for.
+    pub(super) fn forget(&self, pid: i32) -> Result<(), RuntimeDirError> {
+        let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
+        children.retain(|child| child.pid != pid);
+        self.write_children(&children)
+    }
+
+    fn write_children(&self, children: &[Identity]) -> Result<(), RuntimeDirError> {
+        let path = self.folder.join(CHILDREN);
+        let new = self.folder.join("children.new");
+        let text = orphans::to_text(children);
+        std::fs::write(&new, text).map_err(failed("write", &new))?;
+        std::fs::rename(&new, &path).map_err(failed("write", &path))
+    }
+
+    fn bury_the_dead(&self) -> Result<(), RuntimeDirError> {
+        let path = self.folder.join(CHILDREN);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(failed("read", &path)(error)),
+        };
+        let mut text = String::new();
+        file.take(MAX_LEDGER_BYTES).read_to_string(&mut text).map_err(failed("read", &path))?;
+        for child in orphans::from_text(&text) {
+            orphans::end(&child).map_err(|_| RuntimeDirError::Orphan { pid: child.pid })?;
+        }
+        Ok(())
+    }
+
+    /// Removes everything but the lock.
+    fn empty(&self) -> Result<(), RuntimeDirError> {
+        let entries = self.folder.read_dir().map_err(failed("list", &self.folder))?;
+        for entry in entries {
+            let path = entry.map_err(failed("list", &self.folder))?.path();
+            if path.file_name().is_some_and(|name| name == LOCK) {
+                continue;
+            }
+            let is_folder = path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
+            let removed =
+                if is_folder { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+            match removed {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(failed("remove", &path)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for RuntimeDir {
+    /// The lock file goes last and while the lock is held; whoever waits for it looks again (see [`take_lock`]).
+    fn drop(&mut self) {
+        let done = self.empty().is_ok() && std::fs::remove_file(self.folder.join(LOCK)).is_ok();
+        if done {
+            let _ = std::fs::remove_dir(&self.folder);
+        }
+        let _ = rustix::fs::flock(&self.lock, FlockOperation::Unlock);
+    }
+}
+
+/// Where the folders of all projects lie.
+fn base() -> PathBuf {
+    let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    from(BASE_VARIABLE)
+        .or_else(|| Some(from("XDG_RUNTIME_DIR")?.join("jackfield")))
+        .unwrap_or_else(|| PathBuf::from(format!("/tmp/jackfield-{}", rustix::process::geteuid().as_raw())))
+}
+
+fn folder_in(base: &Path, project: &Path) -> Result<PathBuf, RuntimeDirError> {
+    let base = std::path::absolute(base).map_err(failed("find", base))?;
+    let project = project.canonicalize().map_err(failed("find", project))?;
+    let folder = base.join(short_hash(&project.to_string_lossy()));
+    let length = folder.as_os_str().len() + 1 + LONGEST_NAME;
+    if length > MAX_SOCKET_PATH {
+        return Err(RuntimeDirError::TooLong { folder, length });
+    }
+    Ok(folder)
+}
+
+/// 48 bits: a project has few links, and a clash would only make the second bind fail.
+fn short_hash(text: &str) -> String {
+    let mut digits = hex::encode(Sha256::digest(text.as_bytes()));
+    digits.truncate(12);
+    digits
+}
+
+fn random_header() -> io::Result<String> {
+    let mut bytes = [0; 8];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(format!("x-jackfield-cf-{}", hex::encode(bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    use super::*;
+
+    fn project() -> (tempfile::TempDir, PathBuf, PathBuf) {
+        let folder = tempfile::Builder::new().prefix("jf").tempdir_in("/tmp").unwrap();
+        let file = folder.path().join("jackfield.toml");
+        std::fs::write(&file, "").unwrap();
+        let base = folder.path().join("run");
+        (folder, base, file)
+    }
+
+    #[test]
+    fn one_owner_at_a_time_and_nothing_stays() {
+        let (_keep, base, file) = project();
+        let first = RuntimeDir::claim_in(&base, &file).unwrap();
+        let folder = first.folder().to_owned();
+        assert_eq!(folder.metadata().unwrap().mode() & 0o777, 0o700);
+        std::fs::write(folder.join("p-stale"), "").unwrap();
+        let said = RuntimeDir::claim_in(&base, &file).unwrap_err().to_string();
+        assert!(said.contains(&format!("(process {})", std::process::id())), "{said}");
+        assert!(folder.join("p-stale").exists());
+        drop(first);
+        assert!(!folder.exists());
+        RuntimeDir::claim_in(&base, &file).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_others_can_reach_is_refused() {
+        let (_keep, base, file) = project();
+        std::fs::create_dir(&base).unwrap();
+        std::fs::set_permissions(&base, std::fs::Permissions::from_mode(0o750)).unwrap();
+        let said = RuntimeDir::claim_in(&base, &file).unwrap_err().to_string();
+        assert!(said.contains("mode 750") && said.contains("chmod 700"), "{said}");
+        std::fs::remove_dir(&base).unwrap();
+        std::os::unix::fs::symlink("/tmp", &base).unwrap();
+        let said = RuntimeDir::claim_in(&base, &file).unwrap_err().to_string();
+        assert!(said.contains("it is a link"), "{said}");
+    }
+
+    #[test]
+    fn a_base_too_long_for_sockets_is_refused_with_the_way_out() {
+        let (_keep, base, file) = project();
+        let long = base.join("x".repeat(60));
+        let said = RuntimeDir::claim_in(&long, &file).unwrap_err().to_string();
+        assert!(said.contains("too long for sockets") && said.contains(BASE_VARIABLE), "{said}");
+    }
+
+    #[test]
+    fn an_orphan_is_ended_and_a_stranger_with_its_number_is_not() {
+        let (_keep, base, file) = project();
+        let spawn = || std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let (mut orphan, mut stranger) = (spawn(), spawn());
+        let first = RuntimeDir::claim_in(&base, &file).unwrap();
+        let identity = |child: &std::process::Child| orphans::identify(child.id().cast_signed()).unwrap();
+        first.adopt(identity(&orphan)).unwrap();
+        first.adopt(Identity { started: "another time".into(), ..identity(&stranger) }).unwrap();
+        // As if killed: the lock goes, the files stay.
+        rustix::fs::flock(&first.lock, FlockOperation::Unlock).unwrap();
+        let second = RuntimeDir::claim_in(&base, &file).unwrap();
+        assert!(!orphan.wait().unwrap().success());
+        assert!(stranger.try_wait().unwrap().is_none());
+        assert!(!second.folder().join(CHILDREN).exists());
+        stranger.kill().unwrap();
+        stranger.wait().unwrap();
+    }
+}
