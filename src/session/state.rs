@@ -1,7 +1,7 @@
 //! What is known of a session at one moment, and how the floors above learn of it.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::name::SessionName;
@@ -22,6 +22,18 @@ pub struct Generation {
     /// The header that carries `request.cf` on the sockets above. Random per run: a worker that knew it could forge
     /// its caller's `cf`.
     pub cf_header: String,
+}
+
+impl Generation {
+    /// The name of the session's worker among the services of its process, as the debug port wants it.
+    pub fn service(&self) -> String {
+        self.session.to_string()
+    }
+
+    /// All socket files of the process.
+    pub(super) fn sockets(&self) -> impl Iterator<Item = &Path> {
+        self.http_sockets.values().chain([&self.debug_socket]).map(PathBuf::as_path)
+    }
 }
 
 /// Whether a session can take events.
