@@ -1,11 +1,27 @@
 //! Sessions: one running workerd each. This room finds workerd, writes its configuration, starts it, watches it and
 //! stops it. It is the only room that starts processes.
 
+pub mod config;
+pub mod host;
+mod keeper;
+mod lines;
 pub mod name;
+mod orphans;
+pub mod output;
+mod private_folder;
+pub mod process;
 pub mod project;
+pub mod runtime_dir;
+mod spawner;
 pub mod state;
+pub mod supervisor;
 pub mod workerd;
 
+pub use host::{Host, Times};
 pub use name::{NameError, SessionName};
+pub use output::{OutputSink, Stream};
+pub use process::StartError;
 pub use project::{Project, ProjectError, SessionSpec};
+pub use runtime_dir::{RuntimeDir, RuntimeDirError};
 pub use state::{Generation, SessionSink, SessionState};
+pub use supervisor::{Applied, Drain, Sessions, StartFailures};

@@ -5,5 +5,7 @@ mod http_face;
 mod links;
 mod schema;
 mod schema_workerd;
+mod session;
+mod session_actors;
 mod support;
 mod workerd;

@@ -1,0 +1,247 @@
+//! The task that keeps one session running: restarts it when it falls, replaces it when it is told to.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::host::Host;
+use super::name::SessionName;
+use super::process::{Ended, Purpose, Running, StartError};
+use super::project::SessionSpec;
+use super::state::{SessionSink, SessionState};
+use super::supervisor::Drain;
+
+/// What the keepers of all sessions share.
+pub(super) struct Shared {
+    pub(super) host: Arc<Host>,
+    pub(super) sink: Arc<dyn SessionSink>,
+    pub(super) drain: Arc<dyn Drain>,
+    /// The last generation of every session that ever was, so that no number and no socket path comes twice.
+    numbers: Mutex<HashMap<SessionName, u64>>,
+}
+
+impl Shared {
+    pub(super) fn new(host: Arc<Host>, sink: Arc<dyn SessionSink>, drain: Arc<dyn Drain>) -> Self {
+        Self { host, sink, drain, numbers: Mutex::default() }
+    }
+
+    pub(super) async fn start(&self, spec: &SessionSpec, purpose: Purpose) -> Result<Running, StartError> {
+        let number = {
+            let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+            let number = numbers.entry(spec.name.clone()).or_default();
+            *number += 1;
+            *number
+        };
+        Running::start(&self.host, spec, number, purpose).await
+    }
+
+    pub(super) fn publish(&self, session: &SessionName, state: SessionState) {
+        self.sink.publish(session, state);
+    }
+}
+
+/// What a keeper can be told.
+pub(super) enum Command {
+    /// Run this from now on. A process that is up already comes along, unless the session stores objects: then the old
+    /// one has to end first.
+    Replace {
+        spec: Box<SessionSpec>,
+        prepared: Option<Box<Running>>,
+        reply: oneshot::Sender<Result<(), StartError>>,
+    },
+    /// End the process as a crash would.
+    Kill,
+}
+
+pub(super) struct Keeper {
+    shared: Arc<Shared>,
+    spec: SessionSpec,
+    now: Now,
+    /// Starts and falls in a row without a healthy generation between them.
+    failures: u32,
+    commands: mpsc::Receiver<Command>,
+    stop: CancellationToken,
+    /// Old generations whose calls are still running.
+    retiring: JoinSet<()>,
+}
+
+enum Now {
+    Up { running: Box<Running>, since: Instant },
+    Down { restart_at: Instant },
+}
+
+enum Event {
+    Stop,
+    Told(Command),
+    Ended(Ended),
+    RestartDue,
+}
+
+impl Keeper {
+    /// For a process that is up already.
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        spec: SessionSpec,
+        running: Running,
+        commands: mpsc::Receiver<Command>,
+        stop: CancellationToken,
+    ) -> Self {
+        shared.publish(&spec.name, SessionState::Up(running.generation.clone()));
+        let now = Now::Up { running: Box::new(running), since: Instant::now() };
+        Self { shared, spec, now, failures: 0, commands, stop, retiring: JoinSet::new() }
+    }
+
+    pub(super) async fn run(mut self) {
+        loop {
+            match self.event().await {
+                Event::Stop => return self.end().await,
+                Event::Told(Command::Replace { spec, prepared, reply }) => {
+                    let done = self.replace(*spec, prepared).await;
+                    // Who asked may have gone; what was asked for is done.
+                    let _ = reply.send(done);
+                }
+                Event::Told(Command::Kill) => {
+                    if let Now::Up { running, .. } = &mut self.now {
+                        running.kill();
+                    }
+                }
+                Event::Ended(ended) => self.fell(ended),
+                Event::RestartDue => self.restart().await,
+            }
+        }
+    }
+
+    async fn event(&mut self) -> Event {
+        loop {
+            let of_process = async {
+                match &mut self.now {
+                    Now::Up { running, .. } => Event::Ended(running.exited().await),
+                    Now::Down { restart_at } => {
+                        sleep_until(*restart_at).await;
+                        Event::RestartDue
+                    }
+                }
+            };
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Event::Stop,
+                told = self.commands.recv() => return told.map_or(Event::Stop, Event::Told),
+                event = of_process => return event,
+                Some(_) = self.retiring.join_next() => {}
+            }
+        }
+    }
+
+    fn fell(&mut self, ended: Ended) {
+        let (generation, since) = match &self.now {
+            Now::Up { running, since } => (running.generation.number, *since),
+            Now::Down { .. } => return,
+        };
+        if since.elapsed() >= self.shared.host.times.healthy {
+            self.failures = 0;
+        }
+        self.wait_to_restart(format!("workerd {ended} (generation {generation})"));
+    }
+
+    /// The first failure after a healthy time costs no pause.
+    fn wait_to_restart(&mut self, why: String) {
+        let times = &self.shared.host.times;
+        let pause = match self.failures {
+            0 => Duration::ZERO,
+            failures => {
+                let doubled = times.first_pause.saturating_mul(1 << failures.min(16).saturating_sub(1));
+                doubled.min(times.longest_pause)
+            }
+        };
+        self.failures = self.failures.saturating_add(1);
+        self.now = Now::Down { restart_at: Instant::now() + pause };
+        let next = if pause.is_zero() { "at once".to_owned() } else { format!("in {pause:?}") };
+        self.publish(SessionState::Down { why: format!("{why}; it is started again {next}") });
+    }
+
+    async fn restart(&mut self) {
+        self.publish(SessionState::Starting);
+        let stop = self.stop.clone();
+        let started = tokio::select! {
+            biased;
+            // The loop sees the same.
+            () = stop.cancelled() => return,
+            started = self.shared.start(&self.spec, Purpose::Serve) => started,
+        };
+        match started {
+            Ok(running) => self.up(running),
+            Err(error) => self.wait_to_restart(error.to_string()),
+        }
+    }
+
+    fn up(&mut self, running: Running) {
+        self.publish(SessionState::Up(running.generation.clone()));
+        self.now = Now::Up { running: Box::new(running), since: Instant::now() };
+    }
+
+    async fn replace(&mut self, spec: SessionSpec, prepared: Option<Box<Running>>) -> Result<(), StartError> {
+        self.failures = 0;
+        if let Some(running) = prepared {
+            let old = std::mem::replace(&mut self.now, Now::Down { restart_at: Instant::now() });
+            self.spec = spec;
+            // New events must find the new generation before the old one is asked whether it is idle.
+            self.up(*running);
+            if let Now::Up { running, .. } = old {
+                let limit = self.shared.host.times.drain;
+                self.retiring.spawn(retire(self.shared.clone(), *running, limit));
+            }
+            return Ok(());
+        }
+        self.publish(SessionState::Starting);
+        let old = std::mem::replace(&mut self.now, Now::Down { restart_at: Instant::now() });
+        if let Now::Up { running, .. } = old {
+            let limit = self.shared.host.times.hand_over;
+            retire(self.shared.clone(), *running, limit).await;
+        }
+        // One that was replaced earlier may still be on its way out with the same objects.
+        while self.retiring.join_next().await.is_some() {}
+        match self.shared.start(&spec, Purpose::Serve).await {
+            Ok(running) => {
+                self.spec = spec;
+                self.up(running);
+                Ok(())
+            }
+            // The trial went well, and still the new one does not start: back to the old one.
+            Err(error) => {
+                self.restart().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// The second phase of a shutdown: the first closed the faces, so no new calls come.
+    async fn end(mut self) {
+        self.publish(SessionState::Down { why: "it was stopped".to_owned() });
+        let now = std::mem::replace(&mut self.now, Now::Down { restart_at: Instant::now() });
+        if let Now::Up { running, .. } = now {
+            let limit = self.shared.host.times.drain;
+            self.retiring.spawn(retire(self.shared.clone(), *running, limit));
+        }
+        while self.retiring.join_next().await.is_some() {}
+    }
+
+    fn publish(&self, state: SessionState) {
+        self.shared.publish(&self.spec.name, state);
+    }
+}
+
+/// Lets the calls of a generation end by themselves for a while, then ends its process.
+async fn retire(shared: Arc<Shared>, mut running: Running, limit: Duration) {
+    let idle = timeout(limit, shared.drain.drained(&running.generation));
+    tokio::select! {
+        biased;
+        _ = running.exited() => {}
+        _ = idle => {}
+    }
+    running.end().await;
+}

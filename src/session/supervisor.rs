@@ -1,0 +1,259 @@
+//! All sessions of a run: started together, changed together, stopped together.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use futures::future::{BoxFuture, join_all};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::host::Host;
+use super::keeper::{Command, Keeper, Shared};
+use super::name::SessionName;
+use super::process::{Purpose, Running, StartError};
+use super::project::{Project, SessionSpec};
+use super::state::{Generation, SessionSink, SessionState};
+
+/// Commands that wait for one keeper. Each is answered before its sender goes on.
+const QUEUE: usize = 4;
+
+/// Knows which generations still have calls.
+pub trait Drain: Send + Sync + 'static {
+    /// Ends when nothing is in flight to `generation`, which gets no new events any more. It may never end: the caller
+    /// stops waiting after a while.
+    fn drained(&self, generation: &Arc<Generation>) -> BoxFuture<'static, ()>;
+}
+
+/// Why sessions do not run as they were declared.
+#[derive(Debug)]
+pub struct StartFailures(pub Vec<StartError>);
+
+impl fmt::Display for StartFailures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, failure) in self.0.iter().enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{failure}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for StartFailures {}
+
+/// What a reload did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Sessions that were not there before.
+    pub started: Vec<SessionName>,
+    /// Sessions with a new generation.
+    pub replaced: Vec<SessionName>,
+    /// Sessions that are declared no more.
+    pub stopped: Vec<SessionName>,
+    /// Sessions whose process already does what is declared.
+    pub unchanged: Vec<SessionName>,
+}
+
+/// The sessions of a run, and the owner of their tasks. Dropping it kills their processes; [`Sessions::stop`] lets
+/// their calls end.
+pub struct Sessions {
+    shared: Arc<Shared>,
+    kept: BTreeMap<SessionName, Kept>,
+    keepers: JoinSet<()>,
+    /// Sessions that were removed and may still have calls.
+    leaving: Vec<(SessionName, CancellationToken)>,
+}
+
+struct Kept {
+    spec: SessionSpec,
+    commands: mpsc::Sender<Command>,
+    stop: CancellationToken,
+    ended: CancellationToken,
+}
+
+/// One session of a reload that needs a process.
+struct Prepared {
+    spec: SessionSpec,
+    /// `None` if the old process has to end first.
+    running: Option<Running>,
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.kept.keys()).finish()
+    }
+}
+
+impl Sessions {
+    /// Starts all sessions of a project at once. If one does not start, none stays.
+    ///
+    /// # Cancellation
+    /// Dropping the future kills what was started.
+    pub async fn start(
+        host: Arc<Host>,
+        sink: Arc<dyn SessionSink>,
+        drain: Arc<dyn Drain>,
+        project: &Project,
+    ) -> Result<Self, StartFailures> {
+        let shared = Arc::new(Shared::new(host, sink, drain));
+        let mut sessions =
+            Self { shared, kept: BTreeMap::new(), keepers: JoinSet::new(), leaving: Vec::new() };
+        sessions.apply(project).await?;
+        Ok(sessions)
+    }
+
+    /// Makes the running sessions those of `project`. New processes are started first; if one does not start, nothing
+    /// has changed.
+    pub async fn apply(&mut self, project: &Project) -> Result<Applied, StartFailures> {
+        self.reap();
+        let mut applied = Applied::default();
+        let mut wanted = Vec::new();
+        for spec in &project.sessions {
+            match self.kept.get(&spec.name) {
+                Some(kept) if kept.spec.serves_for(spec) => applied.unchanged.push(spec.name.clone()),
+                Some(_) => wanted.push(spec),
+                None => {
+                    self.shared.publish(&spec.name, SessionState::Starting);
+                    wanted.push(spec);
+                }
+            }
+        }
+        let prepared = self.prepare(wanted).await?;
+        let mut failures = Vec::new();
+        for Prepared { spec, running } in prepared {
+            let name = spec.name.clone();
+            let is_new = !self.kept.contains_key(&name);
+            match self.commit(spec, running).await {
+                Ok(()) if is_new => applied.started.push(name),
+                Ok(()) => applied.replaced.push(name),
+                Err(error) => failures.push(error),
+            }
+        }
+        let gone = |name: &&SessionName| project.session(name).is_none();
+        applied.stopped = self.kept.keys().filter(gone).cloned().collect();
+        for name in &applied.stopped {
+            if let Some(kept) = self.kept.remove(name) {
+                kept.stop.cancel();
+                self.leaving.push((name.clone(), kept.ended));
+            }
+        }
+        if failures.is_empty() { Ok(applied) } else { Err(StartFailures(failures)) }
+    }
+
+    /// Ends the current process of a session as a crash would. False if there is no such session.
+    pub async fn kill(&self, session: &SessionName) -> bool {
+        match self.kept.get(session) {
+            Some(kept) => kept.commands.send(Command::Kill).await.is_ok(),
+            None => false,
+        }
+    }
+
+    /// Lets calls end up to the grace time, then ends all processes and waits for them. Faces must be closed before.
+    pub async fn stop(mut self) {
+        for kept in self.kept.values() {
+            kept.stop.cancel();
+        }
+        while let Some(ended) = self.keepers.join_next().await {
+            report(ended);
+        }
+    }
+
+    fn reap(&mut self) {
+        while let Some(ended) = self.keepers.try_join_next() {
+            report(ended);
+        }
+        self.leaving.retain(|(_, ended)| !ended.is_cancelled());
+    }
+
+    async fn prepare(&self, specs: Vec<&SessionSpec>) -> Result<Vec<Prepared>, StartFailures> {
+        let results = join_all(specs.into_iter().map(|spec| self.prepare_one(spec))).await;
+        let (mut prepared, mut failures) = (Vec::new(), Vec::new());
+        for result in results {
+            match result {
+                Ok(one) => prepared.push(one),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        if failures.is_empty() {
+            return Ok(prepared);
+        }
+        for Prepared { spec, .. } in &prepared {
+            self.forget_if_new(&spec.name, "another session of the project did not start");
+        }
+        join_all(prepared.into_iter().filter_map(|one| one.running).map(Running::end)).await;
+        Err(StartFailures(failures))
+    }
+
+    async fn prepare_one(&self, spec: &SessionSpec) -> Result<Prepared, StartError> {
+        let old = self.kept.get(&spec.name);
+        let shares_objects = old.is_some_and(|old| old.spec.stores_objects()) && spec.stores_objects();
+        let purpose = if shares_objects { Purpose::Trial } else { Purpose::Serve };
+        if spec.stores_objects() {
+            let before = self.leaving.iter().filter(|(name, _)| *name == spec.name);
+            join_all(before.map(|(_, ended)| ended.cancelled())).await;
+        }
+        let started = self.shared.start(spec, purpose).await;
+        if let Err(error) = &started {
+            self.forget_if_new(&spec.name, &error.to_string());
+        }
+        let running = started?;
+        if purpose == Purpose::Serve {
+            return Ok(Prepared { spec: spec.clone(), running: Some(running) });
+        }
+        running.end().await;
+        Ok(Prepared { spec: spec.clone(), running: None })
+    }
+
+    fn forget_if_new(&self, session: &SessionName, why: &str) {
+        if !self.kept.contains_key(session) {
+            self.shared.publish(session, SessionState::Down { why: why.to_owned() });
+        }
+    }
+
+    async fn commit(&mut self, spec: SessionSpec, running: Option<Running>) -> Result<(), StartError> {
+        let Some(kept) = self.kept.get_mut(&spec.name) else {
+            // A new session always comes with its process: there is no old one that shares its objects.
+            if let Some(running) = running {
+                self.keep(spec, running);
+            }
+            return Ok(());
+        };
+        let (reply, answer) = oneshot::channel();
+        let prepared = running.map(Box::new);
+        let command = Command::Replace { spec: Box::new(spec.clone()), prepared, reply };
+        let told = kept.commands.send(command).await.is_ok();
+        match answer.await {
+            Ok(Ok(())) => {
+                kept.spec = spec;
+                Ok(())
+            }
+            Ok(Err(error)) => Err(error),
+            Err(_) => {
+                tracing::error!(session = %spec.name, told, "a session's task is gone");
+                Ok(())
+            }
+        }
+    }
+
+    fn keep(&mut self, spec: SessionSpec, running: Running) {
+        let (commands, queue) = mpsc::channel(QUEUE);
+        let stop = CancellationToken::new();
+        let keeper = Keeper::new(self.shared.clone(), spec.clone(), running, queue, stop.clone());
+        let ended = CancellationToken::new();
+        let end = ended.clone().drop_guard();
+        self.keepers.spawn(async move {
+            let _end = end;
+            keeper.run().await;
+        });
+        self.kept.insert(spec.name.clone(), Kept { spec, commands, stop, ended });
+    }
+}
+
+fn report(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "the task of a session failed");
+    }
+}
