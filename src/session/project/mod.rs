@@ -1,6 +1,6 @@
 //! The project file, `jackfield.toml`: which sessions there are and how they are linked.
 //!
-//! Two steps, two sets of types: [`read`] turns text into raw sessions and knows nothing but the text; [`resolve`]
+//! Two steps, two sets of types: `read` turns text into raw sessions and knows nothing but the text; `resolve`
 //! looks at all of them together and at the scripts on disk. What comes out ([`Project`]) needs no more checks.
 //! Neither stops at the first problem, and nothing is started while there is one.
 
