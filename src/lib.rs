@@ -1,5 +1,10 @@
 //! jackfield links running `workerd` processes through their debug ports and moves the links while they run.
 
+// On other systems the binary only says why it does not run there: see main.rs.
+#![cfg(unix)]
+// Only the command line prints, and it writes through its own screen.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
+
 pub mod control;
 pub mod router;
 pub mod rpc;

@@ -213,7 +213,7 @@ impl RuntimeDir {
 }
 
 impl Drop for RuntimeDir {
-    /// The lock file goes last and while the lock is held; whoever waits for it looks again (see [`take_lock`]).
+    /// The lock file goes last and while the lock is held; whoever waits for it looks again (see `take_lock`).
     fn drop(&mut self) {
         let done = self.empty().is_ok() && std::fs::remove_file(self.folder.join(LOCK)).is_ok();
         if done {

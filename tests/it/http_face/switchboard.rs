@@ -131,6 +131,7 @@ impl Face {
     pub fn listen(path: &Path, route: Switchboard) -> Outcome<Self> {
         let lifetime = Lifetime::new();
         let upstreams = Upstreams::new(lifetime.clone());
+        #[expect(clippy::disallowed_methods, reason = "a handful of connections, all of this test's making")]
         let (handed, capnp) = mpsc::unbounded_channel();
         let config = FaceConfig {
             link: "web/API".to_owned(),
