@@ -85,7 +85,7 @@ impl Upstreams {
 
     /// A new connection.
     pub(super) async fn open(&self, socket: &Arc<Path>) -> io::Result<Lent> {
-        let io = Io::new(connect(socket).await?);
+        let io = Io::new(connect(socket).await?.forgive(settings::EARLY_ANSWER));
         let (sender, connection) =
             settings::client().handshake::<_, RequestBody>(io).await.map_err(io::Error::other)?;
         self.shared.lifetime.spawn(async move {

@@ -12,6 +12,10 @@ pub(super) type Io = TokioIo<Stream>;
 /// allocates this table per message, 64 bytes an entry, so it is not simply made huge.
 const MAX_HEADERS: usize = 2_048;
 
+/// What a caller may still send after the target answered and closed: as much as is under way in the sockets and in
+/// hyper's buffers, several times over. An upload without end breaks soon enough.
+pub(super) const EARLY_ANSWER: usize = 4 << 20;
+
 /// The side that faces the calling workerd.
 pub(super) fn server() -> server::conn::http1::Builder {
     let mut builder = server::conn::http1::Builder::new();

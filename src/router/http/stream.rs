@@ -24,13 +24,23 @@ pub(super) struct Stream {
     /// The same socket under a second descriptor (epoll takes one registration for each), while writes block.
     blocked: Option<AsyncFd<UnixStream>>,
     calm: u32,
+    /// How much more may be written to a peer that has closed.
+    forgiven: usize,
 }
 
 impl Stream {
     /// Registers a nonblocking socket with the current runtime.
     pub(super) fn new(socket: UnixStream) -> io::Result<Self> {
         let reads = register(socket, Interest::READABLE)?;
-        Ok(Self { reads, blocked: None, calm: 0 })
+        Ok(Self { reads, blocked: None, calm: 0, forgiven: 0 })
+    }
+
+    /// Lets writes to a peer that has closed go nowhere for a while, instead of failing. A target may answer and close
+    /// before it has read the whole request; hyper would drop that answer when its own write fails. Whether there is
+    /// one, the reading side finds out.
+    pub(super) fn forgive(mut self, bytes: usize) -> Self {
+        self.forgiven = bytes;
+        self
     }
 
     /// The socket alone, no longer registered.
@@ -45,6 +55,21 @@ impl Stream {
     }
 
     fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        length: usize,
+        send: impl FnMut(&UnixStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        match ready!(self.poll_send_strictly(cx, send)) {
+            Err(error) if is_closed(&error) && length <= self.forgiven => {
+                self.forgiven -= length;
+                Poll::Ready(Ok(length))
+            }
+            sent => Poll::Ready(sent),
+        }
+    }
+
+    fn poll_send_strictly(
         &mut self,
         cx: &mut Context<'_>,
         mut send: impl FnMut(&UnixStream) -> io::Result<usize>,
@@ -73,6 +98,10 @@ impl Stream {
             }
         }
     }
+}
+
+fn is_closed(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 fn register(socket: UnixStream, interest: Interest) -> io::Result<AsyncFd<UnixStream>> {
@@ -111,7 +140,7 @@ impl AsyncRead for Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.get_mut().poll_send(cx, |mut socket| socket.write(bytes))
+        self.get_mut().poll_send(cx, bytes.len(), |mut socket| socket.write(bytes))
     }
 
     fn poll_write_vectored(
@@ -119,7 +148,8 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut().poll_send(cx, |mut socket| socket.write_vectored(slices))
+        let length = slices.iter().map(|slice| slice.len()).sum();
+        self.get_mut().poll_send(cx, length, |mut socket| socket.write_vectored(slices))
     }
 
     fn is_write_vectored(&self) -> bool {

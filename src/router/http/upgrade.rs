@@ -70,7 +70,7 @@ pub(super) struct Opened {
 
 pub(super) fn open(upgraded: Upgraded) -> Result<Opened, TunnelError> {
     let Parts { io, read_buf, .. } = upgraded.downcast::<Io>().map_err(|_| TunnelError::Foreign)?;
-    Ok(Opened { socket: io.into_inner(), read: read_buf })
+    Ok(Opened { socket: io.into_inner().forgive(0), read: read_buf })
 }
 
 /// Bytes on their way from one socket to the other.

@@ -89,6 +89,21 @@ async fn death_before_the_head_is_a_503_and_nothing_is_sent_again() -> Outcome {
     Ok(())
 }
 
+/// The rest of the upload is still on its way when the target closes; its answer counts, not our failing write.
+#[tokio::test]
+async fn an_answer_before_the_end_of_the_upload_is_not_lost() -> Outcome {
+    let mut bench = bench().await?;
+    bench.caller.send("POST http://a/ HTTP/1.1\r\ncontent-length: 1000000\r\n\r\n").await?;
+    let mut target = Peer::accept(&bench.listener).await?;
+    target.head().await?;
+    let answer = "HTTP/1.1 413 Too Much\r\nconnection: close\r\ncontent-length: 2\r\n\r\nno";
+    target.send(answer).await?;
+    drop(target);
+    bench.caller.send(vec![b'x'; 500_000]).await?;
+    assert_eq!(bench.caller.read_to("no").await?, answer);
+    Ok(())
+}
+
 #[tokio::test]
 async fn death_within_a_body_is_no_clean_end() -> Outcome {
     for (framing, piece) in [("content-length: 10", "half"), ("transfer-encoding: chunked", "4\r\nhalf\r\n")]
