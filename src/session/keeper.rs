@@ -166,16 +166,19 @@ impl Keeper {
 
     async fn restart(&mut self) {
         self.publish(SessionState::Starting);
-        let stop = self.stop.clone();
-        let started = tokio::select! {
-            biased;
-            // The loop sees the same.
-            () = stop.cancelled() => return,
-            started = self.shared.start(&self.spec, Purpose::Serve) => started,
-        };
+        let started = self.start(&self.spec).await;
         match started {
             Ok(running) => self.up(running),
             Err(error) => self.wait_to_restart(error.to_string()),
+        }
+    }
+
+    /// A start takes as long as the process likes; a stop does not wait for it.
+    async fn start(&self, spec: &SessionSpec) -> Result<Running, StartError> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(StartError::Stopped { session: spec.name.clone() }),
+            started = self.shared.start(spec, Purpose::Serve) => started,
         }
     }
 
@@ -205,7 +208,7 @@ impl Keeper {
         }
         // One that was replaced earlier may still be on its way out with the same objects.
         while self.retiring.join_next().await.is_some() {}
-        match self.shared.start(&spec, Purpose::Serve).await {
+        match self.start(&spec).await {
             Ok(running) => {
                 self.spec = spec;
                 self.up(running);

@@ -89,6 +89,12 @@ pub enum StartError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// Nobody wants it any more.
+    #[error("session `{session}` was stopped while it was starting")]
+    Stopped {
+        /// Whose process it would have been.
+        session: SessionName,
+    },
     /// The private folder refuses.
     #[error(transparent)]
     Runtime(#[from] RuntimeDirError),

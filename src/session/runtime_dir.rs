@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -223,12 +224,15 @@ impl Drop for RuntimeDir {
     }
 }
 
-/// Where the folders of all projects lie.
+/// Where the folders of all projects lie. `XDG_RUNTIME_DIR` counts only if it is there and ours: after `su` it often
+/// names the folder of somebody else.
 fn base() -> PathBuf {
     let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let us = rustix::process::geteuid().as_raw();
+    let ours = |folder: &PathBuf| folder.metadata().is_ok_and(|meta| meta.is_dir() && meta.uid() == us);
     from(BASE_VARIABLE)
-        .or_else(|| Some(from("XDG_RUNTIME_DIR")?.join("jackfield")))
-        .unwrap_or_else(|| PathBuf::from(format!("/tmp/jackfield-{}", rustix::process::geteuid().as_raw())))
+        .or_else(|| Some(from("XDG_RUNTIME_DIR").filter(ours)?.join("jackfield")))
+        .unwrap_or_else(|| PathBuf::from(format!("/tmp/jackfield-{us}")))
 }
 
 fn folder_in(base: &Path, project: &Path) -> Result<PathBuf, RuntimeDirError> {
@@ -257,7 +261,7 @@ fn random_header() -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 

@@ -1,15 +1,17 @@
 //! Sessions against a real workerd: start, output, crash, reload, stop, and a killed owner.
 
-use std::os::unix::fs::MetadataExt;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use jackfield::session::{RuntimeDir, SessionState, Stream};
-use tokio::io::AsyncReadExt;
-use tokio::net::UnixListener;
+use jackfield::session::{RuntimeDir, SessionState, Stream, Times};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
 
 use crate::support::sessions::{Bench, DEADLINE, get, http};
+use crate::support::workerd::workerd_path;
 
 const ONE: &str = r#"
 [sessions.web]
@@ -210,42 +212,90 @@ async fn a_link_calls_its_face_and_names_itself() {
     sessions.stop().await;
 }
 
+#[tokio::test]
+async fn a_session_that_falls_again_and_again_is_started_after_pauses() {
+    let bench = Bench::new(ONE, &[("web.js", &says("hello"))]);
+    // However slow the machine, no generation counts as healthy.
+    let times = Times { healthy: Duration::MAX, ..Times::default() };
+    let sessions = bench.start_with(workerd_path(), times).await.unwrap();
+    for number in 1..4 {
+        let up = bench.up("web", number).await;
+        sessions.kill(&up.session).await;
+    }
+    bench.up("web", 4).await;
+    let states = bench.states.now();
+    let pauses = states.iter().filter_map(|(_, state)| match state {
+        SessionState::Down { why } => Some(why.rsplit_once("again ").unwrap().1),
+        _ => None,
+    });
+    assert_eq!(pauses.collect::<Vec<_>>(), ["at once", "in 100ms", "in 200ms"]);
+    sessions.stop().await;
+}
+
+#[tokio::test]
+async fn an_entrypoint_that_does_not_exist_is_said_in_words() {
+    let bench =
+        Bench::new(&format!("{ONE}services = {{ API = \"web#Nope\" }}\n"), &[("web.js", &says("hello"))]);
+    let said = bench.start().await.unwrap_err().to_string();
+    assert!(said.contains("has no such named entrypoint"), "{said}");
+}
+
+#[tokio::test]
+async fn a_process_that_never_listens_and_one_that_never_ends_are_killed() {
+    let bench = Bench::new(ONE, &[("web.js", &says("hello"))]);
+    let times = Times {
+        start: Duration::from_millis(300),
+        terminate: Duration::from_millis(300),
+        ..Times::default()
+    };
+    let dumb = bench.folder.path().join("dumb");
+    std::fs::write(&dumb, "#!/bin/sh\necho waiting >&2\nexec sleep 600\n").unwrap();
+    std::fs::set_permissions(&dumb, PermissionsExt::from_mode(0o700)).unwrap();
+    let said = bench.start_with(&dumb, times).await.unwrap_err().to_string();
+    let expected = "session `web` does not start: workerd does not listen (debug-port, default export) after 300ms\n  | waiting";
+    assert_eq!(said, expected);
+
+    // A request that never ends keeps workerd from ending.
+    let times = Times { start: DEADLINE, ..times };
+    let sessions = bench.start_with(workerd_path(), times).await.unwrap();
+    let (_, state) = bench.states.now().pop().unwrap();
+    let SessionState::Up(up) = state else { panic!("{state:?}") };
+    let mut stream = UnixStream::connect(http(&up, None)).await.unwrap();
+    stream.write_all(b"GET http://x/ HTT").await.unwrap();
+    let began = Instant::now();
+    sessions.stop().await;
+    assert!(began.elapsed() < Duration::from_secs(5));
+    assert_eq!(bench.generation_files(), Vec::<String>::new());
+}
+
 const OWNER: &str = "JACKFIELD_TEST_OWNER";
 
 /// The other half of the next test: in a process of its own it starts a session and waits to be killed.
 #[tokio::test]
 async fn owner_that_is_killed() {
-    let Some(folder) = std::env::var_os(OWNER) else { return };
+    if std::env::var_os(OWNER).is_none() {
+        return;
+    }
     let bench = Bench::new(ONE, &[("web.js", &says("hello"))]);
     let _sessions = bench.start().await.unwrap();
     let up = bench.up("web", 1).await;
-    let place = format!("{}\n{}", bench.folder.path().display(), up.debug_socket.display());
-    let (new, done) = (Path::new(&folder).join("place.new"), Path::new(&folder).join("place"));
-    std::fs::write(&new, place).unwrap();
-    std::fs::rename(new, done).unwrap();
+    println!("{OWNER} {} {}", bench.folder.path().display(), up.debug_socket.display());
     std::future::pending::<()>().await;
 }
 
 #[tokio::test]
 async fn a_killed_owner_leaves_nothing_after_the_next_start() {
-    let meet = tempfile::tempdir().unwrap();
     let mut owner = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "session::owner_that_is_killed", "--nocapture"])
-        .env(OWNER, meet.path())
-        .stdout(Stdio::null())
+        .env(OWNER, "1")
+        .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let began = Instant::now();
-    let place = loop {
-        if let Ok(place) = std::fs::read_to_string(meet.path().join("place")) {
-            break place;
-        }
-        assert!(began.elapsed() < DEADLINE && owner.try_wait().unwrap().is_none(), "the owner did not start");
-        tokio::task::yield_now().await;
-    };
+    let lines = BufReader::new(owner.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let place = lines.skip_while(|line| !line.contains(OWNER)).next().expect("the owner starts");
     owner.kill().unwrap();
     owner.wait().unwrap();
-    let (folder, socket) = place.split_once('\n').unwrap();
+    let (folder, socket) = place.rsplit_once(&format!("{OWNER} ")).unwrap().1.split_once(' ').unwrap();
     let folder = Path::new(folder);
     let children = std::fs::read_to_string(Path::new(socket).with_file_name("children")).unwrap();
     let child: serde_json::Value = serde_json::from_str(children.lines().next().unwrap()).unwrap();

@@ -145,11 +145,6 @@ impl Project {
     pub fn session(&self, name: &SessionName) -> Option<&SessionSpec> {
         self.sessions.iter().find(|session| session.name == *name)
     }
-
-    /// Where the stored objects of a session lie.
-    pub fn state_folder(&self, name: &SessionName) -> PathBuf {
-        self.root.join(".jackfield").join("state").join(name.to_string())
-    }
 }
 
 impl SessionSpec {

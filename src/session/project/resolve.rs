@@ -29,6 +29,7 @@ pub(super) fn resolve(
             (session.name.get_ref().clone(), classes.collect())
         })
         .collect();
+    check_case(&raw, &mut problems);
     let mut resolver = Resolver { root, classes, wanted: BTreeMap::new(), problems: &mut problems };
     let mut sessions: Vec<_> = raw.into_iter().filter_map(|session| resolver.session(session)).collect();
     let mut wanted = resolver.wanted;
@@ -53,6 +54,21 @@ fn resolve_class(session: &SessionName, raw: &RawClass) -> ClassSpec {
         Storage::Ephemeral
     };
     ClassSpec { class, storage, binding: raw.binding.as_ref().map(|binding| binding.get_ref().clone()) }
+}
+
+/// State lies in a folder named like the session, and some file systems take `Api` and `api` for one.
+fn check_case(raw: &[RawSession], problems: &mut Problems) {
+    let mut seen = BTreeMap::new();
+    for session in raw {
+        let name = session.name.get_ref().to_string();
+        if let Some(other) = seen.insert(name.to_lowercase(), name.clone()) {
+            problems.add(
+                session.name.span(),
+                format!("the sessions `{other}` and `{name}` differ only in case"),
+                "their folders would be the same on some systems; rename one of them",
+            );
+        }
+    }
 }
 
 struct Resolver<'a> {
@@ -138,7 +154,7 @@ impl Resolver<'_> {
                     format!("`{unique_key}` cannot be a unique key"),
                     "it becomes the name of a folder: at most 200 bytes, no slash, no dot at the start",
                 );
-            } else if !seen.insert(unique_key.clone()) {
+            } else if !seen.insert(unique_key.to_lowercase()) {
                 self.problems.add(
                     at,
                     format!(

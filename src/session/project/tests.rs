@@ -134,6 +134,13 @@ fn broken_toml_has_its_place() {
 }
 
 #[test]
+fn names_that_differ_only_in_case_would_share_a_folder() {
+    let session = "script = \"w.js\"\ncompatibility_date = \"2026-11-01\"\n";
+    let said = complaint(&format!("[sessions.api]\n{session}[sessions.Api]\n{session}"), &[("w.js", WORKER)]);
+    assert!(said.contains("4:11: the sessions `api` and `Api` differ only in case"), "{said}");
+}
+
+#[test]
 fn nothing_declared() {
     assert!(complaint("", &[]).contains("1:1: no session is declared"));
     assert!(complaint("[sesions.web]\n", &[]).contains("did you mean `sessions`?"));

@@ -117,13 +117,13 @@ impl Bench {
 
     /// Starts what the project declares.
     pub async fn start(&self) -> Result<Sessions, StartFailures> {
-        let host = Host::new(
-            workerd_path().to_owned(),
-            self.folder.path(),
-            self.runtime.clone(),
-            self.output.clone(),
-            Times::default(),
-        );
+        self.start_with(workerd_path(), Times::default()).await
+    }
+
+    /// The same with another executable and other times.
+    pub async fn start_with(&self, workerd: &Path, times: Times) -> Result<Sessions, StartFailures> {
+        let root = self.folder.path();
+        let host = Host::new(workerd.to_owned(), root, self.runtime.clone(), self.output.clone(), times);
         let host = Arc::new(host.unwrap());
         Sessions::start(host, self.states.clone(), self.gate.clone(), &self.project()).await
     }
