@@ -1,0 +1,341 @@
+//! The task that moves the bytes of one engine.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+
+use super::buffer::Buffer;
+use super::ready::{ConnWaker, ReadySet};
+use super::socket::Socket;
+use crate::rpc::{Budget, ConnId, Engine, Event};
+use crate::wire::exception::Exception;
+
+/// Unwritten bytes of a connection at which those who send to it are no longer read: what a unix socket holds in the
+/// kernel by default, once more.
+const HIGH_WATER: usize = 256 << 10;
+
+/// Reads in a row from one connection before the others get their turn.
+const READS_PER_TURN: usize = 16;
+
+/// Capacity of an output buffer that is kept when it is empty.
+const KEPT_OUTPUT: usize = 256 << 10;
+
+/// The code that owns the objects of an engine. Runs on the driver's task and must not block.
+pub trait Host: Send {
+    /// Something happened; called after each frame, until there is nothing left to tell.
+    fn event(&mut self, net: &mut Net, event: Event);
+
+    /// Called at each wake-up of the task, before anything is read; `cx` wakes it. Ready when the driver shall end:
+    /// its connections are dropped then.
+    fn poll(&mut self, net: &mut Net, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Called after each wake-up's frames were switched, before the output is written.
+    fn turn(&mut self, _net: &mut Net) {}
+
+    /// What those who wait for `conn` are told when it is lost.
+    fn lost(&mut self, conn: ConnId, why: &str) -> Exception;
+}
+
+/// A connection's stream.
+struct Line {
+    socket: Socket,
+    buffer: Buffer,
+    waker: Arc<ConnWaker>,
+    std_waker: Waker,
+    /// Bytes at the front of the output that are written already.
+    written: usize,
+    /// A write would block.
+    stuck: bool,
+    /// Connections that have to take what this one sent before it is read again.
+    waits_for: Vec<ConnId>,
+}
+
+/// A socket and what was read from it beyond the bytes that belonged to others.
+#[derive(Debug)]
+pub struct Plug {
+    /// The socket.
+    pub socket: Socket,
+    /// Bytes that came behind what its former reader wanted.
+    pub read: Vec<u8>,
+}
+
+/// An engine and the sockets of its connections.
+pub struct Net {
+    /// The engine. Connections are added with its methods, then plugged in here.
+    pub engine: Engine,
+    lines: HashMap<ConnId, Line>,
+    ready: Arc<ReadySet>,
+    budget: Arc<Budget>,
+    scratch: Vec<ConnId>,
+    /// Connections with output to write at the end of this turn.
+    dirty: Vec<ConnId>,
+    /// Connections that took enough for those who wait for them to go on.
+    relieved: Vec<ConnId>,
+}
+
+impl Net {
+    /// Gives a connection of the engine its stream.
+    pub fn plug(&mut self, conn: ConnId, plug: Plug) {
+        let waker = ConnWaker::new(conn, self.ready.clone());
+        let mut buffer = Buffer::new(self.budget.clone());
+        buffer.fill(&plug.read);
+        let line = Line {
+            socket: plug.socket,
+            buffer,
+            std_waker: waker.clone().into(),
+            waker,
+            written: 0,
+            stuck: false,
+            waits_for: Vec::new(),
+        };
+        // Its first turn registers it for reading.
+        line.waker.wake_by_ref();
+        self.lines.insert(conn, line);
+    }
+
+    /// Takes a connection's stream back, if nothing is under way on it.
+    pub fn unplug(&mut self, conn: ConnId) -> Option<Socket> {
+        self.flush(conn);
+        let idle = self.engine.output(conn).is_some_and(|out| out.is_empty())
+            && self.lines.get(&conn).is_some_and(|line| line.buffer.is_empty() && !line.stuck);
+        idle.then(|| self.lines.remove(&conn)).flatten().map(|line| line.socket)
+    }
+
+    /// Whether the peer on `conn` has hung up, as far as the kernel knows.
+    pub fn is_hung_up(&self, conn: ConnId) -> bool {
+        self.lines.get(&conn).is_none_or(|line| line.socket.is_hung_up())
+    }
+
+    /// The connections that there are.
+    pub fn conns(&self) -> impl Iterator<Item = ConnId> {
+        self.lines.keys().copied()
+    }
+
+    /// Writes what the kernel takes. A connection that is gone is left to its reader to notice.
+    fn flush(&mut self, conn: ConnId) {
+        let Some(line) = self.lines.get_mut(&conn) else { return };
+        let Some(out) = self.engine.output(conn) else { return };
+        while let Some(rest) = out.get(line.written..)
+            && !rest.is_empty()
+        {
+            // Woken when there is room: the turn that follows writes on.
+            let mut cx = Context::from_waker(&line.std_waker);
+            match line.socket.poll_write(&mut cx, rest) {
+                Poll::Ready(Ok(written)) => line.written += written,
+                Poll::Ready(Err(_)) => break,
+                Poll::Pending => {
+                    line.stuck = true;
+                    if out.len() - line.written <= HIGH_WATER {
+                        self.relieved.push(conn);
+                    }
+                    if line.written > HIGH_WATER {
+                        out.drain(..line.written);
+                        line.written = 0;
+                    }
+                    return;
+                }
+            }
+        }
+        // Written, or never to be written.
+        line.written = 0;
+        out.clear();
+        out.shrink_to(KEPT_OUTPUT);
+        if std::mem::take(&mut line.stuck) {
+            self.relieved.push(conn);
+        }
+    }
+
+    fn unwritten(&mut self, conn: ConnId) -> usize {
+        let written = self.lines.get(&conn).map_or(0, |line| line.written);
+        self.engine.output(conn).map_or(0, |out| out.len().saturating_sub(written))
+    }
+}
+
+/// Runs an engine: a future that ends when its host says so.
+pub struct Driver<H> {
+    net: Net,
+    host: H,
+    woken: Vec<ConnId>,
+}
+
+impl<H: Host> Driver<H> {
+    /// A driver without connections; the host adds them in its first [`Host::poll`].
+    pub fn new(engine: Engine, budget: Arc<Budget>, host: H) -> Self {
+        let net = Net {
+            engine,
+            lines: HashMap::new(),
+            ready: Arc::default(),
+            budget,
+            scratch: Vec::new(),
+            dirty: Vec::new(),
+            relieved: Vec::new(),
+        };
+        Driver { net, host, woken: Vec::new() }
+    }
+
+    /// Tells the host what happened, until nothing is left to tell.
+    fn tell(&mut self) {
+        while let Some(event) = self.net.engine.poll_event() {
+            let closed = match &event {
+                Event::Closed { conn, .. } => Some(*conn),
+                _ => None,
+            };
+            self.host.event(&mut self.net, event);
+            if let Some(conn) = closed {
+                // Its last words, an Abort, go out if the kernel takes them.
+                self.net.flush(conn);
+                self.net.lines.remove(&conn);
+                self.net.engine.forget(conn);
+                self.net.relieved.push(conn);
+            }
+        }
+    }
+
+    /// Reads from one connection and switches what came.
+    fn serve(&mut self, conn: ConnId) {
+        for _ in 0..READS_PER_TURN {
+            if !self.may_read(conn) || !self.switch(conn) {
+                return;
+            }
+            let Some(line) = self.net.lines.get_mut(&conn) else { return };
+            let Some(room) = line.buffer.room() else {
+                self.net.engine.reject(conn, "there is no memory left for a message this long");
+                return self.tell();
+            };
+            let mut cx = Context::from_waker(&line.std_waker);
+            match line.socket.poll_read(&mut cx, room) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(0)) => return self.lose(conn, "the connection was closed"),
+                Poll::Ready(Ok(read)) => line.buffer.advance(read),
+                Poll::Ready(Err(error)) => return self.lose(conn, &error.to_string()),
+            }
+        }
+        if self.switch(conn)
+            && let Some(line) = self.net.lines.get(&conn)
+        {
+            line.waker.wake_by_ref();
+        }
+    }
+
+    fn lose(&mut self, conn: ConnId, why: &str) {
+        let reason = self.host.lost(conn, why);
+        self.net.engine.close(conn, reason);
+        self.tell();
+    }
+
+    /// Whether those to whom `conn` sent have taken it.
+    fn may_read(&mut self, conn: ConnId) -> bool {
+        let Some(line) = self.net.lines.get_mut(&conn) else { return false };
+        let mut waits_for = std::mem::take(&mut line.waits_for);
+        waits_for.retain(|to| self.net.unwritten(*to) > HIGH_WATER);
+        let free = waits_for.is_empty();
+        if let Some(line) = self.net.lines.get_mut(&conn) {
+            line.waits_for = waits_for;
+        }
+        free
+    }
+
+    /// Switches the whole frames in the buffer of `conn`. Returns whether it may be read on.
+    fn switch(&mut self, conn: ConnId) -> bool {
+        loop {
+            let Some(line) = self.net.lines.get_mut(&conn) else { return false };
+            let bytes = line.buffer.filled();
+            let length = match self.net.engine.frame_length(bytes) {
+                Ok(Some(length)) => length,
+                Ok(None) => return true,
+                Err(error) => {
+                    self.net.engine.reject(conn, &error.to_string());
+                    self.tell();
+                    return false;
+                }
+            };
+            let Some(frame) = bytes.get_mut(..length) else { return true };
+            self.net.engine.receive(conn, frame);
+            self.tell();
+            if let Some(line) = self.net.lines.get_mut(&conn) {
+                line.buffer.consume(length);
+            }
+            if !self.after_frame(conn) {
+                return false;
+            }
+        }
+    }
+
+    /// Notes what was written for whom; `false` if the sender has to wait for a slow receiver.
+    fn after_frame(&mut self, conn: ConnId) -> bool {
+        let mut written = std::mem::take(&mut self.net.scratch);
+        self.net.engine.take_written(&mut written);
+        let mut free = true;
+        for to in written.drain(..) {
+            if !self.net.dirty.contains(&to) {
+                self.net.dirty.push(to);
+            }
+            if self.net.unwritten(to) <= HIGH_WATER {
+                continue;
+            }
+            self.net.flush(to);
+            if to != conn && self.net.unwritten(to) > HIGH_WATER {
+                free = false;
+                if let Some(line) = self.net.lines.get_mut(&conn)
+                    && !line.waits_for.contains(&to)
+                {
+                    line.waits_for.push(to);
+                }
+            }
+        }
+        self.net.scratch = written;
+        free
+    }
+
+    fn flush_all(&mut self) {
+        let mut written = std::mem::take(&mut self.net.scratch);
+        self.net.engine.take_written(&mut written);
+        written.append(&mut self.net.dirty);
+        written.sort_unstable();
+        written.dedup();
+        for conn in written.drain(..) {
+            self.net.flush(conn);
+        }
+        self.net.scratch = written;
+    }
+
+    /// Lets those go on who waited for a connection that has taken enough by now.
+    fn release_senders(&mut self) {
+        for conn in self.net.relieved.drain(..) {
+            for line in self.net.lines.values() {
+                if line.waits_for.contains(&conn) {
+                    line.waker.wake_by_ref();
+                }
+            }
+        }
+    }
+}
+
+impl<H: Host + Unpin> Future for Driver<H> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        this.net.ready.register(cx.waker());
+        let ended = this.host.poll(&mut this.net, cx).is_ready();
+        this.tell();
+        let mut woken = std::mem::take(&mut this.woken);
+        this.net.ready.take(&mut woken);
+        for conn in woken.drain(..) {
+            let Some(line) = this.net.lines.get(&conn) else { continue };
+            line.waker.taken();
+            if line.stuck {
+                this.net.flush(conn);
+            }
+            this.serve(conn);
+        }
+        this.woken = woken;
+        this.host.turn(&mut this.net);
+        this.tell();
+        this.flush_all();
+        this.release_senders();
+        if ended { Poll::Ready(()) } else { Poll::Pending }
+    }
+}

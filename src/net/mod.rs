@@ -1,0 +1,14 @@
+//! The only room with sockets and tasks for Cap'n Proto.
+//!
+//! One [`Driver`] is one task: it owns an engine and the sockets of its connections, and reads, switches and writes
+//! within one wake-up. There is no channel and no second task on the way of a frame.
+
+mod buffer;
+mod driver;
+mod ready;
+pub mod socket;
+mod threads;
+
+pub use driver::{Driver, Host, Net, Plug};
+pub use socket::Socket;
+pub use threads::Threads;
