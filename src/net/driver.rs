@@ -103,6 +103,12 @@ impl Net {
         idle.then(|| self.lines.remove(&conn)).flatten().map(|line| line.socket)
     }
 
+    /// Drops the stream of a connection that the engine does not know any more.
+    pub fn drop_line(&mut self, conn: ConnId) {
+        self.lines.remove(&conn);
+        self.relieved.push(conn);
+    }
+
     /// Whether the peer on `conn` has hung up, as far as the kernel knows.
     pub fn is_hung_up(&self, conn: ConnId) -> bool {
         self.lines.get(&conn).is_none_or(|line| line.socket.is_hung_up())

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use serde_json::Value;
 
@@ -266,7 +266,7 @@ impl Draft {
         if self.next.links.get(&name).is_some_and(|old| old.target == target) {
             return;
         }
-        let link = Link { name: name.clone(), target, revision: self.next.revision };
+        let link = Link { name: name.clone(), target, revision: self.next.revision, since: Instant::now() };
         self.next.links.insert(name, Arc::new(link));
         self.relinked = true;
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -259,6 +260,8 @@ pub struct Link {
     pub target: Target,
     /// The revision that set the target.
     pub revision: Revision,
+    /// When that was.
+    pub since: Instant,
 }
 
 #[cfg(test)]

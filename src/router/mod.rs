@@ -4,6 +4,7 @@ pub mod change;
 pub mod http;
 pub mod link;
 pub mod retarget;
+pub mod switch;
 pub mod table;
 
 pub use change::{Change, ChangeError};

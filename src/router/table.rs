@@ -92,6 +92,12 @@ impl Snapshot {
         all
     }
 
+    /// Whether new events go to that generation of the session.
+    pub fn is_newest(&self, session: &SessionName, number: u64) -> bool {
+        let state = self.sessions.get(session).map(|session| &session.state);
+        matches!(state, Some(SessionState::Up(generation)) if generation.number == number)
+    }
+
     /// Follows a link to the newest listening generation of its target.
     pub fn route(&self, name: &LinkName) -> Route {
         let Some(link) = self.links.get(name) else { return Route::Gone };

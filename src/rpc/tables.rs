@@ -16,6 +16,13 @@ use crate::wire::message::{NO_EARLY_CANCELLATION_WORKAROUND, Target, Transform};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnId(pub(super) u32);
 
+impl ConnId {
+    /// Its number among the connections of the engine, for people.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+}
+
 /// One reference to a capability, held by the host until it gives it to [`super::Engine::release`].
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a capability that is not released stays in the tables"]

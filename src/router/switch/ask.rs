@@ -1,0 +1,362 @@
+//! The way of an event: the lease it goes on, the capability it is for, or the reason why it waits.
+
+use std::io;
+use std::time::Instant;
+
+use super::caller::{Caller, RETRY_AFTER};
+use super::lease::{ENTRIES_KEPT, EntryKey, Lease, Upstream};
+use super::object::{self, Asked, Entry};
+use super::park::Parked;
+use super::pool::Idle;
+use crate::net::{Net, Plug, Socket};
+use crate::router::{Link, Route, Snapshot, Target};
+use crate::rpc::{CallId, ConnId, Incoming, Outgoing, QuestionId};
+use crate::schema::worker_interface_capnp::workerd_debug_port;
+use crate::session::Generation;
+use crate::wire::build::Content;
+use crate::wire::exception::Exception;
+use std::sync::Arc;
+
+/// What a question of ours to an upstream is for.
+pub(super) enum Pending {
+    Port(ConnId),
+    Entry(ConnId, EntryKey),
+    /// Asked for one event, and dropped when the answer is there: the event holds the object by then.
+    Actor,
+}
+
+/// What an event needs from its target.
+enum Wanted {
+    Entry(EntryKey),
+    Actor { class: String, id: String },
+}
+
+impl Parked {
+    pub fn new(call: CallId, entry: Entry) -> Self {
+        Parked { call, entry, began: Instant::now(), why: String::new(), refused: None }
+    }
+}
+
+impl Lease {
+    /// Whether the newest events of its link would take it.
+    pub fn is_current(&self, snapshot: &Snapshot) -> bool {
+        matches!(snapshot.route(&self.link), Route::Ready(link, generation)
+            if link.revision == self.revision && generation.number == self.generation.number
+                && generation.session == self.generation.session)
+    }
+
+    /// What those are told who hold something of a generation that ended.
+    pub fn lost(&self) -> String {
+        let Generation { session, number, .. } = &*self.generation;
+        format!(
+            "Network connection lost: generation {number} of session {session} has ended. Start a new event on \
+             {} to reach its successor.",
+            self.link
+        )
+    }
+}
+
+impl Caller {
+    /// Sends an event to where its link points now, or lets it wait.
+    pub fn begin(&mut self, net: &mut Net, mut event: Parked) {
+        if self.park.holds(&event.entry.link) {
+            event.why = "events before it wait for the same target".into();
+            return self.wait(event);
+        }
+        let route = self.shared.links.load().route(&event.entry.link);
+        match route {
+            Route::Gone => {
+                self.shared.count_failed();
+                let text = format!(
+                    "There is no link {}. `jackfield links` shows those that there are.",
+                    event.entry.link
+                );
+                net.engine.fail(event.call, Exception::failed(text));
+            }
+            Route::Parked(_, why) => {
+                event.why = why;
+                self.wait(event);
+            }
+            Route::Ready(_, generation) if event.was_refused(&generation) => self.wait(event),
+            Route::Ready(link, generation) => self.send_to(net, event, &link, generation),
+        }
+    }
+
+    fn wait(&mut self, event: Parked) {
+        if event.began.elapsed() < std::time::Duration::from_millis(1) {
+            self.shared.count_parked();
+        }
+        self.park.push(event);
+    }
+
+    fn send_to(&mut self, net: &mut Net, mut event: Parked, link: &Link, generation: Arc<Generation>) {
+        let wanted = match wanted(link, &event.entry) {
+            Ok(wanted) => wanted,
+            Err(reason) => {
+                self.shared.count_failed();
+                return net.engine.fail(event.call, reason);
+            }
+        };
+        let index = match self.lease(net, link, &generation) {
+            Ok(index) => index,
+            Err(error) => {
+                event.why = format!("session {} does not answer: {error}", generation.session);
+                if error.kind() == io::ErrorKind::WouldBlock {
+                    self.retry_at = Some(Instant::now() + RETRY_AFTER);
+                } else {
+                    event.refused = Some((generation.session.clone(), generation.number));
+                }
+                return self.wait(event);
+            }
+        };
+        match wanted {
+            Wanted::Entry(key) => self.start_on_entrypoint(net, event.call, index, key),
+            Wanted::Actor { class, id } => self.start_on_actor(net, event.call, index, &class, &id),
+        }
+        if self.reached.get(&link.name) != Some(&link.revision) {
+            self.reached.insert(link.name.clone(), link.revision);
+            self.shared.note_first_event(link.since.elapsed());
+        }
+    }
+
+    /// The lease for new events on `link`: the one that is there if its peer is, else another.
+    fn lease(&mut self, net: &mut Net, link: &Link, generation: &Arc<Generation>) -> io::Result<usize> {
+        let found = self.leases.iter().position(|lease| {
+            !lease.draining
+                && lease.link == link.name
+                && lease.revision == link.revision
+                && lease.generation.number == generation.number
+                && lease.generation.session == generation.session
+        });
+        if let Some(index) = found
+            && let Some(lease) = self.leases.get_mut(index)
+        {
+            // An event that is written to a process which has just died would be lost although it could wait.
+            if !net.is_hung_up(lease.conn) {
+                return Ok(index);
+            }
+            let (conn, text) = (lease.conn, lease.lost());
+            lease.draining = true;
+            net.engine.close(conn, Exception::disconnected(text));
+        }
+        let lease = self.open(net, link, generation)?;
+        self.leases.push(lease);
+        Ok(self.leases.len() - 1)
+    }
+
+    fn open(&mut self, net: &mut Net, link: &Link, generation: &Arc<Generation>) -> io::Result<Lease> {
+        while let Some(Idle { fd, detached, entries }) = self.shared.pool.take(generation) {
+            let socket = Socket::new(fd)?;
+            if socket.is_hung_up() {
+                continue;
+            }
+            let (conn, caps) = net.engine.attach(detached);
+            let mut caps = caps.into_iter().map(|cap| Upstream { cap, question: None });
+            let Some(port) = caps.next() else { continue };
+            let entries = entries.into_iter().zip(caps).collect();
+            return Ok(self.new_lease(net, link, generation, conn, socket, port, entries));
+        }
+        let socket = Socket::connect_unix(&generation.debug_socket)?;
+        let conn = net.engine.connect(None);
+        let question = net.engine.bootstrap(conn);
+        let port = Upstream { cap: net.engine.pipeline(question, &[]), question: Some(question) };
+        self.pending.insert(question, Pending::Port(conn));
+        Ok(self.new_lease(net, link, generation, conn, socket, port, Vec::new()))
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn new_lease(
+        &mut self,
+        net: &mut Net,
+        link: &Link,
+        generation: &Arc<Generation>,
+        conn: ConnId,
+        socket: Socket,
+        port: Upstream,
+        entries: Vec<(EntryKey, Upstream)>,
+    ) -> Lease {
+        net.plug(conn, Plug { socket, read: Vec::new() });
+        if let Some(trace) = &self.trace {
+            let who = format!("{} generation {}", generation.session, generation.number);
+            trace.name(conn, &who);
+        }
+        Lease {
+            link: link.name.clone(),
+            revision: link.revision,
+            generation: generation.clone(),
+            conn,
+            port,
+            entries,
+            draining: false,
+            ticket: self.shared.ticket(link.name.clone(), link.revision),
+        }
+    }
+
+    fn start_on_entrypoint(&mut self, net: &mut Net, call: CallId, index: usize, key: EntryKey) {
+        let Some(lease) = self.leases.get_mut(index) else { return };
+        if let Some(entry) = lease.entry(&key) {
+            return net.engine.forward(call, &entry.cap);
+        }
+        let service = lease.generation.session.to_string();
+        let props = key.1.as_deref().and_then(|props| serde_json::from_str(props).ok());
+        let content = object::get_entrypoint(&service, key.0.as_deref(), props.as_ref());
+        let question = net.engine.call(&lease.port.cap, ask(0, content));
+        let cap = net.engine.pipeline(question, &[0]);
+        net.engine.forward(call, &cap);
+        self.pending.insert(question, Pending::Entry(lease.conn, key.clone()));
+        lease.entries.push((key, Upstream { cap, question: Some(question) }));
+        // An answer on its way is not given up: its events are pipelined on it.
+        let oldest = lease.entries.iter().position(|(_, entry)| entry.question.is_none());
+        if lease.entries.len() > ENTRIES_KEPT
+            && let Some(oldest) = oldest
+        {
+            let (_, entry) = lease.entries.remove(oldest);
+            net.engine.release(entry.cap);
+        }
+    }
+
+    fn start_on_actor(&mut self, net: &mut Net, call: CallId, index: usize, class: &str, id: &str) {
+        let Some(lease) = self.leases.get(index) else { return };
+        let content = object::get_actor(&lease.generation.session.to_string(), class, id);
+        let question = net.engine.call(&lease.port.cap, ask(1, content));
+        let cap = net.engine.pipeline(question, &[0]);
+        net.engine.forward(call, &cap);
+        net.engine.release(cap);
+        self.pending.insert(question, Pending::Actor);
+    }
+
+    pub fn on_return(&mut self, net: &mut Net, question: QuestionId, result: Result<Incoming, Exception>) {
+        let pending = self.pending.remove(&question);
+        let mut caps = match result {
+            Ok(incoming) => incoming.caps,
+            Err(_) => Vec::new(),
+        };
+        let settled = match caps.is_empty() {
+            true => None,
+            false => caps.swap_remove(0),
+        };
+        for cap in caps.into_iter().flatten() {
+            net.engine.release(cap);
+        }
+        let slot = match &pending {
+            Some(Pending::Port(conn)) => {
+                self.leases.iter_mut().find(|lease| lease.conn == *conn).map(|lease| &mut lease.port)
+            }
+            Some(Pending::Entry(conn, key)) => {
+                let lease = self.leases.iter_mut().find(|lease| lease.conn == *conn);
+                lease.and_then(|lease| lease.entries.iter_mut().find(|(known, _)| known == key)).map(|(_, e)| e)
+            }
+            Some(Pending::Actor) | None => None,
+        };
+        match (slot, settled) {
+            (Some(slot), Some(cap)) => {
+                slot.question = None;
+                net.engine.release(std::mem::replace(&mut slot.cap, cap));
+            }
+            // A bad name: the event that was pipelined has failed with workerd's own text. The next asks anew.
+            (Some(_), None) => self.drop_entry(net, &pending),
+            (None, Some(cap)) => net.engine.release(cap),
+            (None, None) => {}
+        }
+        net.engine.finish(question);
+    }
+
+    fn drop_entry(&mut self, net: &mut Net, pending: &Option<Pending>) {
+        match pending {
+            Some(Pending::Entry(conn, key)) => {
+                let Some(lease) = self.leases.iter_mut().find(|lease| lease.conn == *conn) else { return };
+                if let Some(index) = lease.entries.iter().position(|(known, _)| known == key) {
+                    let (_, entry) = lease.entries.remove(index);
+                    net.engine.release(entry.cap);
+                }
+            }
+            Some(Pending::Port(conn)) => {
+                net.engine.close(*conn, Exception::disconnected("The debug port gave no answer."));
+            }
+            Some(Pending::Actor) | None => {}
+        }
+    }
+
+    pub fn on_upstream_closed(&mut self, net: &mut Net, conn: ConnId, reason: &Exception, hostile: bool) {
+        let Some(index) = self.leases.iter().position(|lease| lease.conn == conn) else { return };
+        let lease = self.leases.swap_remove(index);
+        if hostile {
+            tracing::warn!(session = %lease.generation.session, "{}", reason.reason);
+        }
+        if !lease.draining {
+            self.shared.count_broken();
+        }
+        self.pending.retain(|question, pending| match pending {
+            Pending::Port(of) | Pending::Entry(of, _) if *of == conn => {
+                net.engine.finish(*question);
+                false
+            }
+            _ => true,
+        });
+        net.engine.release(lease.port.cap);
+        for (_, entry) in lease.entries {
+            net.engine.release(entry.cap);
+        }
+    }
+
+    /// Gives an idle lease's connection to the next who needs one, if its target still takes events.
+    pub fn return_lease(&mut self, net: &mut Net, lease: Lease) {
+        let newest = self.shared.links.load().is_newest(&lease.generation.session, lease.generation.number);
+        let (keys, entries): (Vec<_>, Vec<_>) = lease.entries.into_iter().unzip();
+        let caps = std::iter::once(lease.port).chain(entries).map(|upstream| upstream.cap).collect();
+        let socket = if newest { net.unplug(lease.conn) } else { None };
+        match (socket, net.engine.detach(lease.conn, caps)) {
+            (Some(socket), Ok(detached)) => {
+                let idle = Idle { fd: socket.into_fd(), detached, entries: keys };
+                self.shared.pool.put(&lease.generation, idle);
+            }
+            (_, Ok(_)) => net.drop_line(lease.conn),
+            (_, Err(caps)) => {
+                net.engine.close(lease.conn, Exception::disconnected("The lease has ended."));
+                for cap in caps {
+                    net.engine.release(cap);
+                }
+            }
+        }
+        drop(lease.ticket);
+    }
+}
+
+/// Method 0 or 1 of the debug port.
+fn ask(method: u16, content: Content) -> Outgoing {
+    const PORT: u64 = <workerd_debug_port::Client as capnp::traits::HasTypeId>::TYPE_ID;
+    Outgoing { interface: PORT, method, content, caps: Vec::new() }
+}
+
+/// What an event needs: what its link says, and where that leaves something open, what its caller said.
+fn wanted(link: &Link, entry: &Entry) -> Result<Wanted, Exception> {
+    match (&link.target, &entry.asked) {
+        (Target::Entrypoint { entrypoint, props, .. }, Asked::Entrypoint(asked)) => {
+            if let (Some(fixed), Some(asked)) = (entrypoint, asked)
+                && fixed != asked
+            {
+                return Err(Exception::failed(format!(
+                    "The link {} leads to the entrypoint {fixed}, not to {asked}.",
+                    link.name
+                )));
+            }
+            let entrypoint = entrypoint.clone().or_else(|| asked.clone());
+            Ok(Wanted::Entry((entrypoint, props.as_ref().map(ToString::to_string))))
+        }
+        (Target::ActorClass { class, .. }, Asked::Actor { id, .. }) => {
+            Ok(Wanted::Actor { class: class.clone(), id: id.clone() })
+        }
+        // A service link leaves the class open as it leaves the entrypoint open.
+        (Target::Entrypoint { entrypoint: None, props: None, .. }, Asked::Actor { class, id }) => {
+            Ok(Wanted::Actor { class: class.clone(), id: id.clone() })
+        }
+        (Target::Entrypoint { .. }, Asked::Actor { class, .. }) => Err(Exception::failed(format!(
+            "The link {} leads to an entrypoint, not to objects of the class {class}.",
+            link.name
+        ))),
+        (Target::ActorClass { class, .. }, Asked::Entrypoint(_)) => Err(Exception::failed(format!(
+            "The link {} leads to objects of the class {class}, not to an entrypoint.",
+            link.name
+        ))),
+    }
+}

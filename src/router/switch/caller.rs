@@ -1,0 +1,304 @@
+//! The host of one caller's engine.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::time::Sleep;
+
+use super::ask::Pending;
+use super::lease::Lease;
+use super::object::{self, Method, Object};
+use super::park::{Park, Parked};
+use super::shared::{Membership, Shared};
+use super::trace::EngineTrace;
+use crate::net::{Driver, Host, Net, Plug};
+use crate::router::{LinkName, Revision};
+use crate::rpc::{CallId, CapId, ConnId, Engine, Event, ObjectId, QuestionId};
+use crate::session::SessionName;
+use crate::wire::build::Content;
+use crate::wire::exception::Exception;
+
+pub use super::object::Entry;
+
+/// How long the upstreams of a caller that has gone may take to confirm it. A target that stands at a breakpoint
+/// does not confirm; closing its connection then only breaks what nobody waits for.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(5);
+
+/// How soon a listener whose queue was full is tried again.
+pub(super) const RETRY_AFTER: Duration = Duration::from_millis(2);
+
+/// The host of the engine of one caller's connection.
+pub(super) struct Caller {
+    pub shared: Arc<Shared>,
+    pub membership: Membership,
+    pub trace: Option<EngineTrace>,
+    /// Who calls, for messages.
+    name: String,
+    plug: Option<(Plug, Object)>,
+    conn: Option<ConnId>,
+    objects: HashMap<u64, Object>,
+    next_object: u64,
+    pub leases: Vec<Lease>,
+    pub pending: HashMap<QuestionId, Pending>,
+    pub park: Park,
+    pub retry_at: Option<Instant>,
+    seen: Revision,
+    /// Links whose current target has had its first event from here.
+    pub reached: HashMap<LinkName, Revision>,
+    gone_at: Option<Instant>,
+    timer: Pin<Box<Sleep>>,
+    timer_at: Option<Instant>,
+}
+
+impl Shared {
+    /// A task that serves one caller of a link face: its bootstrap is the link's target.
+    pub fn serve_link(self: &Arc<Self>, link: LinkName, plug: Plug) -> impl Future<Output = ()> + Send + use<> {
+        let name = link.to_string();
+        self.serve(name, Object::Entry(Entry::of(link)), plug)
+    }
+
+    /// A task that serves one caller of the debug-port face of `session`.
+    pub fn serve_port(
+        self: &Arc<Self>,
+        session: SessionName,
+        plug: Plug,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        self.serve(session.to_string(), Object::Port(session), plug)
+    }
+
+    fn serve(self: &Arc<Self>, name: String, bootstrap: Object, plug: Plug) -> Driver<Caller> {
+        let settings = &self.settings;
+        let mut engine = Engine::new(settings.limits.clone(), settings.budget.clone());
+        let trace = settings.trace.as_ref().map(|file| file.engine());
+        if let Some(trace) = &trace {
+            engine.set_trace(Box::new(trace.clone()));
+        }
+        let caller = Caller {
+            shared: self.clone(),
+            membership: self.join(),
+            trace,
+            name,
+            plug: Some((plug, bootstrap)),
+            conn: None,
+            objects: HashMap::new(),
+            next_object: 0,
+            leases: Vec::new(),
+            pending: HashMap::new(),
+            park: Park::default(),
+            retry_at: None,
+            seen: Revision::default(),
+            reached: HashMap::new(),
+            gone_at: None,
+            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            timer_at: None,
+        };
+        Driver::new(engine, settings.budget.clone(), caller)
+    }
+}
+
+impl Caller {
+    pub fn add_object(&mut self, engine: &mut Engine, object: Object) -> CapId {
+        self.next_object += 1;
+        self.objects.insert(self.next_object, object);
+        engine.object(ObjectId(self.next_object))
+    }
+
+    fn on_call(&mut self, net: &mut Net, call: CallId, object: ObjectId, interface: u64, method: u16) {
+        let Some(object) = self.objects.get(&object.0) else {
+            return net.engine.fail(call, Exception::failed("The object is gone."));
+        };
+        let made = match (Method::of(object, interface, method), object) {
+            (Ok(Method::StartEvent), Object::Entry(entry)) => {
+                let entry = entry.clone();
+                self.shared.count_began();
+                return self.begin(net, Parked::new(call, entry));
+            }
+            (Ok(method), Object::Port(session)) => {
+                object::entry(&net.engine, call, session, matches!(method, Method::Actor))
+            }
+            (Err(reason), _) => Err(reason),
+            (Ok(_), Object::Entry(_)) => Err(Exception::failed("Method not implemented.")),
+        };
+        match made {
+            Ok(entry) => {
+                let cap = self.add_object(&mut net.engine, Object::Entry(entry));
+                net.engine.respond(call, &Content::capabilities(1), vec![Some(cap)]);
+            }
+            Err(reason) => net.engine.fail(call, reason),
+        }
+    }
+
+    /// Looks again at what a change of the links may have moved.
+    fn look_again(&mut self, net: &mut Net) {
+        self.retry_at = None;
+        let snapshot = self.shared.links.snapshot();
+        self.seen = snapshot.revision;
+        for lease in &mut self.leases {
+            lease.draining |= self.gone_at.is_some() || !lease.is_current(&snapshot);
+        }
+        for event in self.park.take() {
+            self.begin(net, event);
+        }
+    }
+
+    /// Breaks what `--cut` asks to break.
+    fn cut(&mut self, net: &mut Net) {
+        let cuts = {
+            let mut cuts = self.membership.mailbox.cuts.lock().unwrap_or_else(PoisonError::into_inner);
+            if cuts.is_empty() {
+                return;
+            }
+            std::mem::take(&mut *cuts)
+        };
+        for (link, before) in cuts {
+            let old: Vec<ConnId> = self
+                .leases
+                .iter()
+                .filter(|lease| lease.link == link && lease.revision < before)
+                .map(|lease| lease.conn)
+                .collect();
+            for conn in old {
+                let text = format!("The link {link} was cut: it points elsewhere now. Try again.");
+                net.engine.close(conn, Exception::disconnected(text));
+            }
+        }
+    }
+
+    /// Gives back the leases that nobody needs any more.
+    fn give_back(&mut self, net: &mut Net) {
+        let mut index = 0;
+        while let Some(lease) = self.leases.get(index) {
+            let idle = lease.draining && lease.is_settled() && net.engine.is_idle(lease.conn, &lease.kept());
+            if !idle {
+                index += 1;
+                continue;
+            }
+            let lease = self.leases.swap_remove(index);
+            self.return_lease(net, lease);
+        }
+    }
+
+    fn fail_late(&mut self, net: &mut Net) {
+        let park_for = self.shared.settings.park_for;
+        let late = self.park.oldest().is_some_and(|began| began.elapsed() >= park_for);
+        if !late {
+            return;
+        }
+        for event in self.park.take() {
+            if event.began.elapsed() < park_for {
+                self.park.push(event);
+                continue;
+            }
+            self.shared.count_failed();
+            let link = &event.entry.link;
+            let waited = park_for.as_secs_f32();
+            let text = format!(
+                "The link {link} found no target in {waited} s: {}. `jackfield ls` shows what runs.",
+                event.why
+            );
+            net.engine.fail(event.call, Exception::disconnected(text));
+        }
+    }
+
+    /// The next moment at which something is due.
+    fn next_due(&self) -> Option<Instant> {
+        let late = self.park.oldest().map(|began| began + self.shared.settings.park_for);
+        let gone = self.gone_at.map(|at| at + CONFIRM_WITHIN);
+        [late, gone, self.retry_at].into_iter().flatten().min()
+    }
+
+    fn arm(&mut self, cx: &mut Context<'_>) {
+        let due = self.next_due();
+        if due != self.timer_at {
+            self.timer_at = due;
+            if let Some(due) = due {
+                self.timer.as_mut().reset(due.into());
+            }
+        }
+        if due.is_some() && self.timer.as_mut().poll(cx).is_ready() {
+            // Due already, or again: come back at once.
+            self.timer_at = None;
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    fn is_due(&self, at: Option<Instant>) -> bool {
+        at.is_some_and(|at| at <= Instant::now())
+    }
+}
+
+impl Host for Caller {
+    fn event(&mut self, net: &mut Net, event: Event) {
+        match event {
+            Event::Call { call, object, interface, method } => {
+                self.on_call(net, call, object, interface, method);
+            }
+            Event::Canceled { call } => {
+                self.park.remove(call);
+            }
+            Event::Return { question, result } => self.on_return(net, question, result),
+            Event::ObjectDropped { object } => {
+                self.objects.remove(&object.0);
+            }
+            Event::Closed { conn, reason, hostile } if Some(conn) == self.conn => {
+                if hostile {
+                    tracing::warn!(caller = self.name, "{}", reason.reason);
+                }
+                self.conn = None;
+                self.gone_at = Some(Instant::now());
+                self.park = Park::default();
+                for lease in &mut self.leases {
+                    lease.draining = true;
+                }
+            }
+            Event::Closed { conn, reason, hostile } => self.on_upstream_closed(net, conn, &reason, hostile),
+        }
+    }
+
+    fn poll(&mut self, net: &mut Net, cx: &mut Context<'_>) -> Poll<()> {
+        self.membership.mailbox.waker.register(cx.waker());
+        if let Some((plug, object)) = self.plug.take() {
+            let bootstrap = self.add_object(&mut net.engine, object);
+            let conn = net.engine.connect(Some(bootstrap));
+            if let Some(trace) = &self.trace {
+                trace.name(conn, &format!("caller {}", self.name));
+            }
+            net.plug(conn, plug);
+            self.conn = Some(conn);
+        }
+        self.cut(net);
+        if self.seen < self.shared.links.load().revision || self.is_due(self.retry_at) {
+            self.look_again(net);
+        }
+        self.fail_late(net);
+        if self.is_due(self.gone_at.map(|at| at + CONFIRM_WITHIN)) {
+            for lease in std::mem::take(&mut self.leases) {
+                net.engine.close(lease.conn, Exception::disconnected("The caller has gone."));
+            }
+        }
+        self.give_back(net);
+        self.arm(cx);
+        if self.gone_at.is_some() && self.leases.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn turn(&mut self, net: &mut Net) {
+        if self.leases.iter().any(|lease| lease.draining) {
+            self.give_back(net);
+            if self.gone_at.is_some() && self.leases.is_empty() {
+                // The next poll ends the task.
+                self.membership.mailbox.waker.wake();
+            }
+        }
+    }
+
+    fn lost(&mut self, conn: ConnId, why: &str) -> Exception {
+        match self.leases.iter().find(|lease| lease.conn == conn) {
+            Some(lease) => Exception::disconnected(lease.lost()),
+            None => Exception::disconnected(format!("The caller {} has gone: {why}.", self.name)),
+        }
+    }
+}
