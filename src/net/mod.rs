@@ -5,10 +5,14 @@
 
 mod buffer;
 mod driver;
+mod lifetime;
+mod listen;
 mod ready;
 pub mod socket;
 mod threads;
 
 pub use driver::{Driver, Host, Net, Plug};
+pub use lifetime::Lifetime;
+pub use listen::{accept, listen};
 pub use socket::Socket;
 pub use threads::Threads;

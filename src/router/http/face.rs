@@ -15,13 +15,13 @@ use tokio::net::{UnixListener, UnixStream};
 
 use super::body::FaceBody;
 use super::forward::{self, Forwarded};
-use super::lifetime::Lifetime;
 use super::page;
 use super::pool::Upstreams;
 use super::route::Route;
 use super::settings::{self, Io};
 use super::stream::Stream;
 use super::upgrade::{self, Opened, Tunnel, TunnelError};
+use crate::net::Lifetime;
 
 /// Out of file descriptors: wait for some to come back rather than spin.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);

@@ -10,13 +10,13 @@
 //! - The `cf` header is named by us on both sides and is set on every request, so no worker forges it.
 //! - An event is sent at most once. It is tried again only when hyper hands the request back unsent.
 //! - No body is held: a side that does not read stops the other side from writing.
-//! - Every task belongs to the [`Lifetime`] of its face and ends with it.
+//! - Every task belongs to the [`Lifetime`](crate::net::Lifetime) of its face and ends with it.
 
 mod body;
 mod face;
 mod forward;
 mod headers;
-mod lifetime;
+
 mod page;
 mod pool;
 mod route;
@@ -25,6 +25,6 @@ mod stream;
 mod upgrade;
 
 pub use face::{CapnpSocket, FaceConfig, HttpFace};
-pub use lifetime::Lifetime;
+
 pub use pool::Upstreams;
 pub use route::{EventKind, EventMeta, Lease, Refusal, Route, RouteError, Routed, Upstream};

@@ -13,9 +13,9 @@ use tokio::net::UnixStream;
 use tokio::time::Instant;
 
 use super::body::RequestBody;
-use super::lifetime::Lifetime;
 use super::settings::{self, Io};
 use super::stream::Stream;
+use crate::net::Lifetime;
 
 /// A workerd closes a connection that was idle for 5 s. Ours go 2 s earlier, so that no request meets that close.
 const IDLE_FOR: Duration = Duration::from_secs(3);

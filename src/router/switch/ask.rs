@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Instant;
 
-use super::caller::{Caller, RETRY_AFTER};
+use super::caller::{Caller, RETRY_AFTER, closing};
 use super::lease::{ENTRIES_KEPT, EntryKey, Lease, Upstream};
 use super::object::{self, Asked, Entry};
 use super::park::Parked;
@@ -33,7 +33,7 @@ enum Wanted {
 
 impl Parked {
     pub fn new(call: CallId, entry: Entry) -> Self {
-        Parked { call, entry, began: Instant::now(), why: String::new(), refused: None }
+        Parked { call, entry, began: Instant::now(), why: String::new(), refused: None, counted: false }
     }
 }
 
@@ -59,6 +59,9 @@ impl Lease {
 impl Caller {
     /// Sends an event to where its link points now, or lets it wait.
     pub fn begin(&mut self, net: &mut Net, mut event: Parked) {
+        if self.shared.is_draining() {
+            return net.engine.fail(event.call, closing());
+        }
         if self.park.holds(&event.entry.link) {
             event.why = "events before it wait for the same target".into();
             return self.wait(event);
@@ -82,8 +85,8 @@ impl Caller {
         }
     }
 
-    fn wait(&mut self, event: Parked) {
-        if event.began.elapsed() < std::time::Duration::from_millis(1) {
+    fn wait(&mut self, mut event: Parked) {
+        if !std::mem::replace(&mut event.counted, true) {
             self.shared.count_parked();
         }
         self.park.push(event);
@@ -188,7 +191,7 @@ impl Caller {
             port,
             entries,
             draining: false,
-            ticket: self.shared.ticket(link.name.clone(), link.revision),
+            ticket: self.shared.ticket(link, generation),
         }
     }
 
@@ -244,7 +247,9 @@ impl Caller {
             }
             Some(Pending::Entry(conn, key)) => {
                 let lease = self.leases.iter_mut().find(|lease| lease.conn == *conn);
-                lease.and_then(|lease| lease.entries.iter_mut().find(|(known, _)| known == key)).map(|(_, e)| e)
+                lease
+                    .and_then(|lease| lease.entries.iter_mut().find(|(known, _)| known == key))
+                    .map(|(_, e)| e)
             }
             Some(Pending::Actor) | None => None,
         };

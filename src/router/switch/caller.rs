@@ -56,7 +56,11 @@ pub(super) struct Caller {
 
 impl Shared {
     /// A task that serves one caller of a link face: its bootstrap is the link's target.
-    pub fn serve_link(self: &Arc<Self>, link: LinkName, plug: Plug) -> impl Future<Output = ()> + Send + use<> {
+    pub fn serve_link(
+        self: &Arc<Self>,
+        link: LinkName,
+        plug: Plug,
+    ) -> impl Future<Output = ()> + Send + use<> {
         let name = link.to_string();
         self.serve(name, Object::Entry(Entry::of(link)), plug)
     }
@@ -168,6 +172,22 @@ impl Caller {
         }
     }
 
+    /// Ends the caller's connection once nothing of its is under way.
+    fn drain(&mut self, net: &mut Net) {
+        for event in self.park.take() {
+            net.engine.fail(event.call, closing());
+        }
+        for lease in &mut self.leases {
+            lease.draining = true;
+        }
+        if let Some(conn) = self.conn
+            && self.leases.is_empty()
+            && net.engine.sizes(conn).answers == 0
+        {
+            net.engine.close(conn, closing());
+        }
+    }
+
     /// Gives back the leases that nobody needs any more.
     fn give_back(&mut self, net: &mut Net) {
         let mut index = 0;
@@ -194,12 +214,7 @@ impl Caller {
                 continue;
             }
             self.shared.count_failed();
-            let link = &event.entry.link;
-            let waited = park_for.as_secs_f32();
-            let text = format!(
-                "The link {link} found no target in {waited} s: {}. `jackfield ls` shows what runs.",
-                event.why
-            );
+            let text = self.shared.no_target(&event.entry.link, &event.why);
             net.engine.fail(event.call, Exception::disconnected(text));
         }
     }
@@ -229,6 +244,11 @@ impl Caller {
     fn is_due(&self, at: Option<Instant>) -> bool {
         at.is_some_and(|at| at <= Instant::now())
     }
+}
+
+/// What events are told that come while we stop.
+pub(super) fn closing() -> Exception {
+    Exception::disconnected("jackfield is stopping.")
 }
 
 impl Host for Caller {
@@ -280,18 +300,22 @@ impl Host for Caller {
                 net.engine.close(lease.conn, Exception::disconnected("The caller has gone."));
             }
         }
+        if self.shared.is_draining() {
+            self.drain(net);
+        }
         self.give_back(net);
         self.arm(cx);
         if self.gone_at.is_some() && self.leases.is_empty() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn turn(&mut self, net: &mut Net) {
-        if self.leases.iter().any(|lease| lease.draining) {
-            self.give_back(net);
-            if self.gone_at.is_some() && self.leases.is_empty() {
-                // The next poll ends the task.
-                self.membership.mailbox.waker.wake();
-            }
+        if !self.leases.iter().any(|lease| lease.draining) && !self.shared.is_draining() {
+            return;
+        }
+        self.give_back(net);
+        if self.leases.is_empty() && (self.gone_at.is_some() || self.shared.is_draining()) {
+            // The next poll ends the task.
+            self.membership.mailbox.waker.wake();
         }
     }
 

@@ -9,7 +9,7 @@ use crate::router::{LinkName, Revision};
 use crate::rpc::{CapId, ConnId, QuestionId};
 use crate::session::Generation;
 
-use super::shared::Ticket;
+use super::Ticket;
 
 /// Entrypoint capabilities that one connection keeps. A link names one; a caller of the debug-port face may name
 /// more, of which a worker exports a handful.
@@ -44,7 +44,10 @@ pub(super) struct Lease {
 impl Lease {
     /// What the connection may still hold when the lease goes back.
     pub fn kept(&self) -> Vec<&CapId> {
-        std::iter::once(&self.port).chain(self.entries.iter().map(|(_, cap)| cap)).map(|cap| &cap.cap).collect()
+        std::iter::once(&self.port)
+            .chain(self.entries.iter().map(|(_, cap)| cap))
+            .map(|cap| &cap.cap)
+            .collect()
     }
 
     /// Whether all that it keeps was answered, so that another engine can take it over.

@@ -15,4 +15,5 @@ mod trace;
 
 pub use caller::Entry;
 pub use shared::{Counts, Settings, Shared};
+pub(super) use shared::{Cuttable, Ticket};
 pub use trace::TraceFile;

@@ -80,11 +80,7 @@ pub(super) fn entry(
         .unwrap_or_else(|error| Err(refuse(format!("The parameters cannot be read: {error}."))))
 }
 
-fn read(
-    frame: &mut &[u8],
-    session: &SessionName,
-    actor: bool,
-) -> capnp::Result<Result<Entry, Exception>> {
+fn read(frame: &mut &[u8], session: &SessionName, actor: bool) -> capnp::Result<Result<Entry, Exception>> {
     let options = capnp::message::ReaderOptions::new();
     let message = capnp::serialize::read_message_from_flat_slice(frame, options)?;
     let message::Which::Call(call) = message.get_root::<message::Reader>()?.which()? else {

@@ -17,13 +17,15 @@ pub(super) struct Parked {
     pub why: String,
     /// A generation that was named as listening and could not be reached: the event waits for the next.
     pub refused: Option<(SessionName, u64)>,
+    /// It is in the counts.
+    pub counted: bool,
 }
 
 impl Parked {
     pub fn was_refused(&self, generation: &Generation) -> bool {
-        self.refused.as_ref().is_some_and(|(session, number)| {
-            *session == generation.session && *number == generation.number
-        })
+        self.refused
+            .as_ref()
+            .is_some_and(|(session, number)| *session == generation.session && *number == generation.number)
     }
 }
 
@@ -41,10 +43,6 @@ impl Park {
     /// Whether an event of `link` has to wait because one before it does.
     pub fn holds(&self, link: &LinkName) -> bool {
         self.events.iter().any(|event| event.entry.link == *link)
-    }
-
-    pub fn len(&self) -> usize {
-        self.events.len()
     }
 
     /// The caller gave the event up.

@@ -1,18 +1,20 @@
 //! What all callers' engines share: the links, the idle upstream connections, and who has to be told of changes.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::task::AtomicWaker;
 use slab::Slab;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::pool::Pool;
 use super::trace::TraceFile;
-use crate::router::{LinkName, Links, Revision};
+use crate::router::{Link, LinkName, Links, Revision};
 use crate::rpc::{Budget, Limits};
+use crate::session::{Generation, SessionName};
 
 /// How the faces behave.
 #[derive(Clone)]
@@ -62,12 +64,14 @@ struct Counters {
 
 /// See the module's text.
 pub struct Shared {
-    pub(super) links: Arc<Links>,
-    pub(super) settings: Settings,
+    pub(in crate::router) links: Arc<Links>,
+    pub(in crate::router) settings: Settings,
     pub(super) pool: Pool,
     callers: Mutex<Slab<Arc<Mailbox>>>,
-    leases: Mutex<HashMap<LinkName, HashMap<Revision, usize>>>,
+    leases: Mutex<HashMap<Held, usize>>,
+    cuttable: Mutex<Slab<(LinkName, Revision, CancellationToken)>>,
     lease_returned: Notify,
+    draining: AtomicBool,
     counters: Counters,
     /// Time from the publication of a link's target to the first event that went there, in nanoseconds.
     first_events: Mutex<Vec<u64>>,
@@ -85,7 +89,9 @@ impl Shared {
             pool: Pool::default(),
             callers: Mutex::default(),
             leases: Mutex::default(),
+            cuttable: Mutex::default(),
             lease_returned: Notify::new(),
+            draining: AtomicBool::new(false),
             counters: Counters::default(),
             first_events: Mutex::default(),
         })
@@ -102,19 +108,19 @@ impl Shared {
         }
     }
 
-    pub(super) fn count_began(&self) {
+    pub(in crate::router) fn count_began(&self) {
         self.counters.began.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn count_parked(&self) {
+    pub(in crate::router) fn count_parked(&self) {
         self.counters.parked.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn count_failed(&self) {
+    pub(in crate::router) fn count_failed(&self) {
         self.counters.failed.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn count_broken(&self) {
+    pub(in crate::router) fn count_broken(&self) {
         self.counters.broken.fetch_add(1, Relaxed);
     }
 
@@ -130,12 +136,12 @@ impl Shared {
 
     /// Leases that are held.
     pub fn leased(&self) -> usize {
-        self.lock_leases().values().flat_map(|by| by.values()).sum()
+        self.lock_leases().values().sum()
     }
 
     /// Leases of one link.
     pub fn leased_by(&self, link: &LinkName) -> usize {
-        self.lock_leases().get(link).map_or(0, |by| by.values().sum())
+        self.lock_leases().iter().filter(|(held, _)| held.link == *link).map(|(_, count)| count).sum()
     }
 
     pub(super) fn note_first_event(&self, since_published: Duration) {
@@ -155,7 +161,7 @@ impl Shared {
         self.callers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock_leases(&self) -> MutexGuard<'_, HashMap<LinkName, HashMap<Revision, usize>>> {
+    fn lock_leases(&self) -> MutexGuard<'_, HashMap<Held, usize>> {
         self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -175,6 +181,16 @@ impl Shared {
         }
     }
 
+    /// No new events from now on; callers end when theirs have.
+    pub fn drain(&self) {
+        self.draining.store(true, Relaxed);
+        self.wake_all();
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(Relaxed)
+    }
+
     /// Breaks the leases of `link` from before `before`.
     pub fn cut(&self, link: &LinkName, before: Revision) {
         for (_, mailbox) in self.lock_callers().iter() {
@@ -183,6 +199,11 @@ impl Shared {
             drop(cuts);
             mailbox.waker.wake();
         }
+        for (_, (of, revision, token)) in self.lock_cuttable().iter() {
+            if of == link && *revision < before {
+                token.cancel();
+            }
+        }
     }
 
     /// Ready when no lease of `link` from before `before` is held.
@@ -190,13 +211,23 @@ impl Shared {
     /// # Cancellation
     /// Safe: nothing is kept.
     pub async fn returned(&self, link: &LinkName, before: Revision) {
+        self.until_none(|held| held.link == *link && held.revision < before).await;
+    }
+
+    /// Ready when no lease of that generation of the session is held.
+    ///
+    /// # Cancellation
+    /// Safe: nothing is kept.
+    pub async fn drained(&self, session: &SessionName, number: u64) {
+        self.until_none(|held| held.session == *session && held.number == number).await;
+    }
+
+    async fn until_none(&self, counts: impl Fn(&Held) -> bool) {
         loop {
-            let changed = self.lease_returned.notified();
-            let held = {
-                let leases = self.lock_leases();
-                leases.get(link).is_some_and(|by| by.keys().any(|revision| *revision < before))
-            };
-            if !held {
+            let mut changed = std::pin::pin!(self.lease_returned.notified());
+            // From here on no notification is missed.
+            changed.as_mut().enable();
+            if !self.lock_leases().keys().any(&counts) {
                 return;
             }
             changed.await;
@@ -204,9 +235,35 @@ impl Shared {
     }
 
     /// A lease, or an HTTP event, begins.
-    pub fn ticket(self: &Arc<Self>, link: LinkName, revision: Revision) -> Ticket {
-        *self.lock_leases().entry(link.clone()).or_default().entry(revision).or_default() += 1;
-        Ticket { shared: self.clone(), link, revision }
+    pub(in crate::router) fn ticket(self: &Arc<Self>, link: &Link, generation: &Generation) -> Ticket {
+        let held = Held {
+            link: link.name.clone(),
+            revision: link.revision,
+            session: generation.session.clone(),
+            number: generation.number,
+        };
+        *self.lock_leases().entry(held.clone()).or_default() += 1;
+        Ticket { shared: self.clone(), held }
+    }
+
+    fn lock_cuttable(&self) -> MutexGuard<'_, Slab<(LinkName, Revision, CancellationToken)>> {
+        self.cuttable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A token that is cancelled when the link is cut.
+    pub(in crate::router) fn cuttable(self: &Arc<Self>, link: &LinkName, revision: Revision) -> Cuttable {
+        let token = CancellationToken::new();
+        let key = self.lock_cuttable().insert((link.clone(), revision, token.clone()));
+        Cuttable { shared: self.clone(), key, token }
+    }
+
+    /// What an event is told that found no target in time.
+    pub(in crate::router) fn no_target(&self, link: &LinkName, why: &str) -> String {
+        let waited = self.settings.park_for.as_secs_f32();
+        format!(
+            "The target of the link {link} was not found. Make sure it is running: {why} (waited {waited} s; \
+             `jackfield ls` shows what runs)."
+        )
     }
 }
 
@@ -231,26 +288,50 @@ impl Drop for Membership {
     }
 }
 
-/// Counts one lease, or one HTTP event, of a link as held until it is dropped.
-pub struct Ticket {
-    shared: Arc<Shared>,
+/// What a lease is counted under.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Held {
     link: LinkName,
     revision: Revision,
+    session: SessionName,
+    number: u64,
+}
+
+/// Counts one lease, or one HTTP event, as held until it is dropped.
+pub(in crate::router) struct Ticket {
+    shared: Arc<Shared>,
+    held: Held,
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut leases = self.shared.lock_leases();
-        if let Some(by) = leases.get_mut(&self.link) {
-            if let Some(count) = by.get_mut(&self.revision) {
-                *count -= 1;
-            }
-            by.retain(|_, count| *count > 0);
-            if by.is_empty() {
-                leases.remove(&self.link);
+        if let Some(count) = leases.get_mut(&self.held) {
+            *count -= 1;
+            if *count == 0 {
+                leases.remove(&self.held);
             }
         }
         drop(leases);
         self.shared.lease_returned.notify_waiters();
+    }
+}
+
+/// The token of an HTTP event, known to [`Shared::cut`] until this is dropped.
+pub(in crate::router) struct Cuttable {
+    shared: Arc<Shared>,
+    key: usize,
+    token: CancellationToken,
+}
+
+impl Cuttable {
+    pub fn token(&self) -> &CancellationToken {
+        &self.token
+    }
+}
+
+impl Drop for Cuttable {
+    fn drop(&mut self) {
+        self.shared.lock_cuttable().try_remove(self.key);
     }
 }

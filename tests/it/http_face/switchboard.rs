@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use jackfield::net::Lifetime;
 use jackfield::router::http::{
-    CapnpSocket, EventKind, EventMeta, FaceConfig, HttpFace, Lease, Lifetime, Route, RouteError, Routed,
-    Upstream, Upstreams,
+    CapnpSocket, EventKind, EventMeta, FaceConfig, HttpFace, Lease, Route, RouteError, Routed, Upstream,
+    Upstreams,
 };
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, watch};

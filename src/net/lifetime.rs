@@ -47,13 +47,13 @@ impl Lifetime {
         self.tasks.len()
     }
 
-    pub(super) fn draining(&self) -> &CancellationToken {
+    pub fn draining(&self) -> &CancellationToken {
         &self.draining
     }
 
     /// Runs `task` until it ends or the lifetime is killed. Outside of a runtime the task is dropped, which happens
     /// only while the runtime itself goes down.
-    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let killed = self.killed.clone();
         let task = async move {

@@ -1,0 +1,230 @@
+//! The router: threads, faces, and what an operator may do to links while events flow.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use hyper::header::HeaderName;
+use tokio::net::UnixStream;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use super::http::{FaceConfig, HttpFace, Upstreams};
+use super::http_route::{LinkRoute, Routes};
+use super::link::{LinkName, Revision};
+use super::retarget::{Barrier, Leases};
+use super::switch::{Settings, Shared};
+use super::table::Links;
+use crate::net::{Lifetime, Plug, Threads, accept, listen};
+use crate::session::{Drain, Generation, SessionName};
+
+/// Serves faces over a link table. Its connections run on threads of its own.
+pub struct Router {
+    links: Arc<Links>,
+    shared: Arc<Shared>,
+    /// Connections to targets' HTTP sockets, one pool for each thread.
+    upstreams: Vec<(Handle, Upstreams)>,
+    lifetime: Lifetime,
+    /// Dropped last: tasks of the others run on it.
+    threads: Threads,
+}
+
+/// A face that is being served. Dropping it stops new callers; those that are there go on.
+pub struct Face {
+    stop: CancellationToken,
+}
+
+impl Drop for Face {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Router {
+    /// Starts the threads of a router over `links`.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start(links: Arc<Links>, settings: Settings) -> io::Result<Arc<Self>> {
+        let threads = Threads::per_core()?;
+        let lifetime = Lifetime::new();
+        let shared = Shared::new(links.clone(), settings);
+        let pool = |handle: &Handle| (handle.clone(), Upstreams::new(lifetime.clone()));
+        let upstreams = threads.all().iter().map(pool).collect();
+        let router = Arc::new(Router { links, shared, upstreams, lifetime, threads });
+        router.watch();
+        Ok(router)
+    }
+
+    /// What the callers' engines share: counts, for a start.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// The link table.
+    pub fn links(&self) -> &Arc<Links> {
+        &self.links
+    }
+
+    /// Tells the callers of every change of the links.
+    fn watch(&self) {
+        let (shared, mut revisions) = (self.shared.clone(), self.links.subscribe());
+        let draining = self.lifetime.draining().clone();
+        self.spawn(self.threads.next(), async move {
+            loop {
+                tokio::select! {
+                    biased;
+                    () = draining.cancelled() => return,
+                    changed = revisions.changed() => match changed {
+                        Ok(()) => shared.wake_all(),
+                        Err(_) => return,
+                    },
+                }
+            }
+        });
+    }
+
+    fn spawn(&self, on: &Handle, task: impl Future<Output = ()> + Send + 'static) {
+        let _enter = on.enter();
+        self.lifetime.spawn(task);
+    }
+
+    /// Serves the face of one binding on a new unix socket: what workerd's `external` with `capnpConnectHost`
+    /// speaks. `capnp_host` and `cf_header` are those in the caller's configuration.
+    ///
+    /// # Errors
+    /// The socket cannot be made.
+    pub fn serve_link(
+        self: &Arc<Self>,
+        path: &Path,
+        link: LinkName,
+        capnp_host: String,
+        cf_header: HeaderName,
+    ) -> io::Result<Face> {
+        let route = Routes(Arc::new(LinkRoute::new(self.shared.clone(), link.clone())));
+        let name = link.to_string();
+        let config = FaceConfig { link: name.clone(), capnp_host, cf_header };
+        let faces: Vec<_> = self
+            .upstreams
+            .iter()
+            .map(|(handle, upstreams)| {
+                let (shared, lifetime, link) = (self.shared.clone(), self.lifetime.clone(), link.clone());
+                let capnp = move |caller: super::http::CapnpSocket| match Plug::new(
+                    caller.socket,
+                    caller.read.to_vec(),
+                ) {
+                    Ok(plug) => lifetime.spawn(shared.serve_link(link.clone(), plug)),
+                    Err(error) => tracing::warn!(%link, %error, "a caller could not be served"),
+                };
+                let (config, route) = (config.clone(), route.clone());
+                (
+                    handle.clone(),
+                    HttpFace::new(config, route, upstreams.clone(), self.lifetime.clone(), capnp),
+                )
+            })
+            .collect();
+        let mut turn = 0usize;
+        self.listen(path, name, move |socket| {
+            turn = turn.wrapping_add(1);
+            let Some((handle, face)) = faces.get(turn % faces.len().max(1)) else { return };
+            let _enter = handle.enter();
+            match UnixStream::from_std(socket) {
+                Ok(socket) => face.accept(socket),
+                Err(error) => tracing::warn!(%error, "a caller could not be served"),
+            }
+        })
+    }
+
+    /// Serves the debug-port face of one calling session on a new unix socket. The services that it knows are the
+    /// session's links.
+    ///
+    /// # Errors
+    /// The socket cannot be made.
+    pub fn serve_port(self: &Arc<Self>, path: &Path, session: SessionName) -> io::Result<Face> {
+        let (shared, lifetime) = (self.shared.clone(), self.lifetime.clone());
+        let handles = self.threads.all().to_vec();
+        let mut turn = 0usize;
+        self.listen(path, session.to_string(), move |socket| {
+            turn = turn.wrapping_add(1);
+            let Some(handle) = handles.get(turn % handles.len().max(1)) else { return };
+            let _enter = handle.enter();
+            match Plug::new(socket, Vec::new()) {
+                Ok(plug) => lifetime.spawn(shared.serve_port(session.clone(), plug)),
+                Err(error) => tracing::warn!(%session, %error, "a caller could not be served"),
+            }
+        })
+    }
+
+    /// Accepts callers until the face is dropped or the router drains. The socket's file goes with it.
+    fn listen(
+        self: &Arc<Self>,
+        path: &Path,
+        name: String,
+        mut serve: impl FnMut(std::os::unix::net::UnixStream) + Send + 'static,
+    ) -> io::Result<Face> {
+        let on = self.threads.next();
+        let _enter = on.enter();
+        let listener = listen(path)?;
+        let stop = CancellationToken::new();
+        let (stopped, draining) = (stop.clone(), self.lifetime.draining().clone());
+        let path = path.to_owned();
+        self.lifetime.spawn(async move {
+            loop {
+                let socket = tokio::select! {
+                    biased;
+                    () = stopped.cancelled() => break,
+                    () = draining.cancelled() => break,
+                    socket = accept(&listener, &name) => socket,
+                };
+                serve(socket);
+            }
+            drop(listener);
+            let _ = std::fs::remove_file(&path);
+        });
+        Ok(Face { stop })
+    }
+
+    /// Stops: no new callers, events in flight may end within `grace`, then everything is dropped.
+    ///
+    /// # Cancellation
+    /// Dropping the future leaves the router draining.
+    pub async fn stop(&self, grace: Duration) {
+        self.lifetime.drain();
+        self.shared.drain();
+        if tokio::time::timeout(grace, self.lifetime.ended()).await.is_err() {
+            self.lifetime.kill();
+            self.lifetime.ended().await;
+        }
+    }
+
+    /// Stops without waiting for events.
+    pub fn kill(&self) {
+        self.lifetime.kill();
+    }
+}
+
+impl Barrier for Router {
+    fn passed(&self, _revision: Revision) -> BoxFuture<'_, ()> {
+        Box::pin(self.threads.pass())
+    }
+}
+
+impl Leases for Router {
+    fn cut(&self, link: &LinkName, before: Revision) {
+        self.shared.cut(link, before);
+    }
+
+    fn returned(&self, link: &LinkName, before: Revision) -> BoxFuture<'_, ()> {
+        let (shared, link) = (self.shared.clone(), link.clone());
+        Box::pin(async move { shared.returned(&link, before).await })
+    }
+}
+
+impl Drain for Router {
+    fn drained(&self, generation: &Arc<Generation>) -> BoxFuture<'static, ()> {
+        let (shared, generation) = (self.shared.clone(), generation.clone());
+        Box::pin(async move { shared.drained(&generation.session, generation.number).await })
+    }
+}

@@ -1,0 +1,205 @@
+//! Where the HTTP events of a link go.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use hyper::header::HeaderName;
+use tokio::sync::Mutex;
+use tokio::time::timeout_at;
+use tokio_util::sync::CancellationToken;
+
+use super::http::{EventMeta, Lease, Refusal, Route as HttpRoute, RouteError, Routed, Upstream};
+use super::link::{Link, LinkName, Target};
+use super::switch::{Cuttable, Shared, Ticket};
+use super::table::{Route, Snapshot};
+use crate::session::Generation;
+
+/// Routes the HTTP events of one link by the snapshot of their moment.
+pub(super) struct LinkRoute {
+    shared: Arc<Shared>,
+    link: LinkName,
+    /// Held by the oldest waiting event; fair, so the others follow in order.
+    gate: Mutex<()>,
+    waiting: AtomicUsize,
+    waiting_bytes: AtomicUsize,
+}
+
+/// One [`LinkRoute`], for the faces of several threads.
+#[derive(Clone)]
+pub(super) struct Routes(pub Arc<LinkRoute>);
+
+impl LinkRoute {
+    pub fn new(shared: Arc<Shared>, link: LinkName) -> Self {
+        LinkRoute {
+            shared,
+            link,
+            gate: Mutex::new(()),
+            waiting: AtomicUsize::new(0),
+            waiting_bytes: AtomicUsize::new(0),
+        }
+    }
+
+    /// The target that takes an event now, or why none does.
+    fn now(&self, snapshot: &Snapshot, refused: Option<&Refusal>) -> Result<Option<Routed>, Waits> {
+        match snapshot.route(&self.link) {
+            Route::Gone => {
+                let text =
+                    format!("There is no link {}. `jackfield links` shows those that there are.", self.link);
+                Err(Waits::Never(RouteError::Unavailable(text)))
+            }
+            Route::Parked(_, why) => Err(Waits::For(why)),
+            Route::Ready(link, generation) => {
+                let upstream = match upstream(&link, &generation) {
+                    Ok(upstream) => upstream,
+                    Err(error) => return Err(Waits::Never(error)),
+                };
+                if let Some(refused) = refused.filter(|refused| refused.upstream.socket == upstream.socket) {
+                    return Err(Waits::For(format!(
+                        "session {} does not answer: {}",
+                        generation.session, refused.why
+                    )));
+                }
+                let lease = Arc::new(EventLease {
+                    cut: self.shared.cuttable(&link.name, link.revision),
+                    _ticket: self.shared.ticket(&link, &generation),
+                    shared: self.shared.clone(),
+                });
+                Ok(Some(Routed { upstream, lease }))
+            }
+        }
+    }
+
+    /// Waits until a target takes the event.
+    async fn park(&self, event: &EventMeta<'_>) -> Result<Routed, RouteError> {
+        let _waiting = self.enter(event.bytes)?;
+        self.shared.count_parked();
+        let settings = &self.shared.settings;
+        let deadline = tokio::time::Instant::from_std(event.began + settings.park_for);
+        let mut why = String::from("events before it wait for the same target");
+        let found = timeout_at(deadline, async {
+            let _first = self.gate.lock().await;
+            let ready = |snapshot: &Arc<Snapshot>| match self.now(snapshot, event.refused) {
+                Ok(routed) => routed.map(Ok),
+                Err(Waits::Never(error)) => Some(Err(error)),
+                Err(Waits::For(reason)) => {
+                    why = reason;
+                    None
+                }
+            };
+            self.shared.links.until(ready).await
+        });
+        match found.await {
+            Ok(found) => found,
+            Err(_) => Err(RouteError::Unavailable(self.shared.no_target(&self.link, &why))),
+        }
+    }
+
+    /// Counts an event among those that wait, within the bounds of one peer.
+    fn enter(&self, bytes: usize) -> Result<Waiting<'_>, RouteError> {
+        let limits = &self.shared.settings.limits;
+        let count = self.waiting.fetch_add(1, Relaxed) + 1;
+        let total = self.waiting_bytes.fetch_add(bytes, Relaxed) + bytes;
+        let waiting = Waiting { route: self, bytes };
+        if count > limits.parked_calls || total > limits.parked_bytes {
+            let text =
+                format!("Too many events wait for the target of {}: {count}, with {total} bytes.", self.link);
+            return Err(RouteError::Unavailable(text));
+        }
+        Ok(waiting)
+    }
+}
+
+struct Waiting<'a> {
+    route: &'a LinkRoute,
+    bytes: usize,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.route.waiting.fetch_sub(1, Relaxed);
+        self.route.waiting_bytes.fetch_sub(self.bytes, Relaxed);
+    }
+}
+
+/// Why an event does not go now.
+enum Waits {
+    For(String),
+    Never(RouteError),
+}
+
+fn upstream(link: &Link, generation: &Generation) -> Result<Upstream, RouteError> {
+    let Generation { session, number, .. } = generation;
+    let (entrypoint, props) = match &link.target {
+        Target::Entrypoint { entrypoint, props, .. } => (entrypoint, props),
+        Target::ActorClass { .. } => {
+            let text =
+                format!("The link {} leads to objects of a class, and takes no fetch by itself.", link.name);
+            return Err(RouteError::Unsupported(text));
+        }
+    };
+    if props.is_some() {
+        return Err(RouteError::Unsupported(format!(
+            "The link {} has props, which plain HTTP cannot carry. Call a method instead of fetch, or take the props \
+             off the link.",
+            link.name
+        )));
+    }
+    let Some(socket) = generation.http_sockets.get(entrypoint) else {
+        return Err(RouteError::Unsupported(format!(
+            "Session {session} has no HTTP socket for the entrypoint {}: name the entrypoint in a link of \
+             jackfield.toml and `jackfield reload`, or call a method instead of fetch.",
+            entrypoint.as_deref().unwrap_or("default")
+        )));
+    };
+    let Ok(cf_header) = HeaderName::try_from(&generation.cf_header) else {
+        return Err(RouteError::Unsupported(format!("Session {session} has no header for `cf`.")));
+    };
+    Ok(Upstream {
+        socket: socket.as_path().into(),
+        cf_header,
+        label: format!("{session} generation {number}").into(),
+    })
+}
+
+impl HttpRoute for Routes {
+    async fn begin(&self, event: &EventMeta<'_>) -> Result<Routed, RouteError> {
+        let route = &*self.0;
+        if event.refused.is_none() {
+            route.shared.count_began();
+        }
+        let found = match route.gate.try_lock() {
+            // Nobody waits: the moment decides.
+            Ok(_) => {
+                let snapshot = route.shared.links.load();
+                route.now(&snapshot, event.refused)
+            }
+            Err(_) => Ok(None),
+        };
+        let routed = match found {
+            Ok(Some(routed)) => Ok(routed),
+            Ok(None) | Err(Waits::For(_)) => route.park(event).await,
+            Err(Waits::Never(error)) => Err(error),
+        };
+        if routed.is_err() {
+            route.shared.count_failed();
+        }
+        routed
+    }
+}
+
+/// One HTTP event that is under way.
+struct EventLease {
+    cut: Cuttable,
+    _ticket: Ticket,
+    shared: Arc<Shared>,
+}
+
+impl Lease for EventLease {
+    fn cut(&self) -> &CancellationToken {
+        self.cut.token()
+    }
+
+    fn broken(&self, _why: &str) {
+        self.shared.count_broken();
+    }
+}
