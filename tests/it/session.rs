@@ -291,8 +291,8 @@ async fn a_killed_owner_leaves_nothing_after_the_next_start() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let lines = BufReader::new(owner.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let place = lines.skip_while(|line| !line.contains(OWNER)).next().expect("the owner starts");
+    let mut lines = BufReader::new(owner.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let place = lines.find(|line| line.contains(OWNER)).expect("the owner starts");
     owner.kill().unwrap();
     owner.wait().unwrap();
     let (folder, socket) = place.rsplit_once(&format!("{OWNER} ")).unwrap().1.split_once(' ').unwrap();

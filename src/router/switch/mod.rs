@@ -1,6 +1,6 @@
 //! The Cap'n Proto side of the faces: what a caller holds of us, and where its events go.
 //!
-//! Each caller's connection has a driver of its own with an engine and a [`caller::Caller`] as its host. The caller
+//! Each caller's connection has a driver of its own with an engine and a `Caller` as its host. The caller
 //! gets objects of ours (a debug port, entrypoints, actors) that never resolve further; a `startEvent` on one is
 //! forwarded, as it came, to the target that its link has at that moment.
 
