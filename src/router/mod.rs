@@ -1,16 +1,16 @@
 //! Links, and the way of an event along one: the table, and what a change of it means.
 
 pub mod change;
-mod faces;
 pub mod http;
 mod http_route;
 pub mod link;
 pub mod retarget;
+mod serve;
 pub mod switch;
 pub mod table;
 
 pub use change::{Change, ChangeError};
-pub use faces::{Face, Router};
 pub use link::{Aim, Kind, Link, LinkName, LinkTextError, Revision, Target};
 pub use retarget::{Barrier, Handover, Leases, retarget};
+pub use serve::{Face, Router};
 pub use table::{Class, Links, Route, Session, Snapshot};

@@ -119,9 +119,12 @@ impl Builder {
     /// Payload behind `ptr`: the capability table in this segment, the content in the next.
     fn payload(&mut self, ptr: usize, payload: &Content, caps: &[Descriptor]) {
         let at = self.structure(ptr, 0, 2);
-        if !payload.words.is_empty() {
+        match payload.words.as_slice() {
+            [] => {}
+            // A capability pointer may not lie behind a far pointer.
+            [capability] => self.set(at, *capability),
             // A far pointer to the content's own root pointer: it and all behind it stay as they are.
-            self.set(at, 2 | 1 << 32);
+            [_, ..] => self.set(at, 2 | 1 << 32),
         }
         if !caps.is_empty() {
             let list = self.list(at + 1, caps.len(), 1, 1);
@@ -133,6 +136,7 @@ impl Builder {
 
     fn write(mut self, content: &[u64], out: &mut Vec<u8>) {
         let len = (self.words.len() - 1) as u64;
+        let content = if content.len() > 1 { content } else { &[] };
         if content.is_empty() {
             self.set(0, len << 32);
         } else {

@@ -8,4 +8,5 @@ mod schema_workerd;
 mod session;
 mod session_actors;
 mod support;
+mod switch;
 mod workerd;

@@ -1,5 +1,6 @@
 //! What several topics stand on.
 
 pub mod operator;
+pub mod rig;
 pub mod sessions;
 pub mod workerd;

@@ -1,0 +1,143 @@
+//! A project with its sessions running and its links served by a router: all of it but the command line.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use hyper::header::HeaderName;
+use jackfield::router::switch::{Settings, TraceFile};
+use jackfield::router::{Aim, Change, Class, Face, LinkName, Links, Router, Target};
+use jackfield::session::config::connect_host;
+use jackfield::session::{Generation, Host, Project, RuntimeDir, SessionName, SessionState, Sessions, Times};
+
+use super::sessions::{DEADLINE, get, http};
+use super::workerd::workerd_path;
+
+pub struct Rig {
+    _folder: tempfile::TempDir,
+    _runtime: Arc<RuntimeDir>,
+    pub links: Arc<Links>,
+    pub router: Arc<Router>,
+    _sessions: Sessions,
+    _faces: Vec<Face>,
+}
+
+struct Silent;
+
+impl jackfield::session::OutputSink for Silent {
+    fn line(&self, session: &SessionName, _: jackfield::session::Stream, line: &str) {
+        if std::env::var_os("JACKFIELD_TEST_OUTPUT").is_some() {
+            eprintln!("{session} | {line}");
+        }
+    }
+}
+
+impl Rig {
+    /// Writes the project, opens the faces and starts the sessions.
+    pub async fn start(project: &str, files: &[(&str, &str)]) -> Self {
+        Self::with(project, files, Settings::default()).await
+    }
+
+    pub async fn with(project: &str, files: &[(&str, &str)], mut settings: Settings) -> Self {
+        if let Some(path) = std::env::var_os("JACKFIELD_TEST_FRAMES") {
+            settings.trace = Some(TraceFile::create(path.as_ref()).unwrap());
+        }
+        // Socket paths are short, so not under a TMPDIR of any length.
+        let folder = tempfile::Builder::new().prefix("jf").tempdir_in("/tmp").unwrap();
+        for (name, content) in files {
+            std::fs::write(folder.path().join(name), content).unwrap();
+        }
+        let file = folder.path().join("jackfield.toml");
+        std::fs::write(&file, project).unwrap();
+        let project = Project::load(&file).unwrap_or_else(|error| panic!("{error}"));
+        let runtime = Arc::new(RuntimeDir::claim_in(&folder.path().join("run"), &file).unwrap());
+        let links = Arc::new(Links::new());
+        links.change(changes(&project), None).unwrap();
+        let router = Router::start(links.clone(), settings).unwrap();
+        let faces = open_faces(&router, &runtime, &project);
+        let host = Host::new(
+            workerd_path().to_owned(),
+            folder.path(),
+            runtime.clone(),
+            Arc::new(Silent),
+            Times::default(),
+        );
+        let host = Arc::new(host.unwrap());
+        let sessions = Sessions::start(host, links.clone(), router.clone(), &project).await.unwrap();
+        Rig { _folder: folder, _runtime: runtime, links, router, _sessions: sessions, _faces: faces }
+    }
+
+    /// The newest generation of a session, once it is up.
+    pub async fn up(&self, session: &str) -> Arc<Generation> {
+        let name: SessionName = session.parse().unwrap();
+        let up = self.links.until(|snapshot| match &snapshot.session(&name)?.state {
+            SessionState::Up(generation) => Some(generation.clone()),
+            _ => None,
+        });
+        tokio::time::timeout(DEADLINE, up).await.expect("the session comes up")
+    }
+
+    /// The HTTP socket of a session's default export.
+    pub async fn socket(&self, session: &str) -> PathBuf {
+        http(&*self.up(session).await, None)
+    }
+
+    /// What a session answers to a GET of `path`.
+    pub async fn get(&self, session: &str, path: &str) -> String {
+        let answer = get(&self.socket(session).await, &format!("http://test{path}"), "").await;
+        answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or(answer)
+    }
+
+    /// Points a link elsewhere, and returns when every later event goes there.
+    pub async fn retarget(&self, link: &str, to: &str) {
+        use jackfield::router::Barrier;
+        let to: Aim = to.parse().unwrap();
+        let change = Change::Retarget { link: link.parse().unwrap(), to, props: None };
+        let revision = self.links.change(vec![change], None).unwrap();
+        self.router.passed(revision).await;
+    }
+}
+
+fn changes(project: &Project) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for session in &project.sessions {
+        let class = |class: &jackfield::session::project::ClassSpec| Class {
+            name: class.class.clone(),
+            storage: class.storage.clone(),
+        };
+        let classes = session.classes.iter().map(class).collect();
+        changes.push(Change::DefineSession { session: session.name.clone(), classes });
+    }
+    for session in &project.sessions {
+        for link in &session.services {
+            let target = Target::Entrypoint {
+                session: link.target.clone(),
+                entrypoint: link.entrypoint.clone(),
+                props: link.props.clone().map(serde_json::Value::Object),
+            };
+            let link = LinkName::new(session.name.clone(), &link.binding);
+            changes.push(Change::DefineLink { link, target });
+        }
+        for link in &session.actors {
+            let target = Target::ActorClass { session: link.target.clone(), class: link.class.clone() };
+            let link = LinkName::new(session.name.clone(), &link.binding);
+            changes.push(Change::DefineLink { link, target });
+        }
+    }
+    changes
+}
+
+fn open_faces(router: &Arc<Router>, runtime: &RuntimeDir, project: &Project) -> Vec<Face> {
+    let cf_header = HeaderName::try_from(runtime.cf_header()).unwrap();
+    let mut faces = Vec::new();
+    for session in &project.sessions {
+        for link in &session.services {
+            let path = runtime.link_face(&session.name, &link.binding);
+            let name = LinkName::new(session.name.clone(), &link.binding);
+            let host = connect_host(&session.name, &link.binding);
+            faces.push(router.serve_link(&path, name, host, cf_header.clone()).unwrap());
+        }
+        let path = runtime.debug_face(&session.name);
+        faces.push(router.serve_port(&path, session.name.clone()).unwrap());
+    }
+    faces
+}

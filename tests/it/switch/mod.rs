@@ -1,0 +1,3 @@
+//! Events of real workers through a real router.
+
+mod basics;
