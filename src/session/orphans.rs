@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// How long a process may take to vanish after SIGKILL. It is the kernel's work alone, so a second would do; a
 /// machine that swaps gets five.
 const VANISH: Duration = Duration::from_secs(5);
-/// How often to look meanwhile: the end of a process that is not our child has no event on every system.
+/// How often to look meanwhile, where a process that is not our child has no handle to wait on.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// A process, told apart from any other that has or had the same number.
@@ -21,9 +21,10 @@ pub(super) struct Identity {
     pub(super) executable: PathBuf,
 }
 
-/// Who has this number now. `None`: nobody, or only the remains of somebody who ended.
+/// Who has this number now. `None`: nobody, or somebody who is ending.
 pub(super) fn identify(pid: i32) -> Option<Identity> {
-    system::identify(pid)
+    let Seen { started, executable } = system::look(pid)?;
+    Some(Identity { pid, started, executable: executable? })
 }
 
 /// Ends the process, if it still is the one that was written down, and waits until it is gone.
@@ -32,26 +33,48 @@ pub(super) fn end(orphan: &Identity) -> Result<(), ()> {
     // A handle taken before the comparison keeps the number from moving to somebody else in between.
     #[cfg(target_os = "linux")]
     let handle = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty());
-    if identify(orphan.pid).as_ref() != Some(orphan) {
-        return Ok(());
+    let kill = || {
+        #[cfg(target_os = "linux")]
+        if let Ok(handle) = &handle {
+            return rustix::process::pidfd_send_signal(handle, Signal::KILL);
+        }
+        // Other systems, and kernels before 5.3, have no handles.
+        rustix::process::kill_process(pid, Signal::KILL)
+    };
+    match system::look(orphan.pid) {
+        Some(seen) if seen.started != orphan.started => return Ok(()),
+        Some(Seen { executable: Some(executable), .. }) if executable != orphan.executable => return Ok(()),
+        // A process without an executable is ending and still holds its files for a moment: nothing to do but wait.
+        Some(Seen { executable: None, .. }) => {}
+        // If it has ended meanwhile, good.
+        Some(Seen { executable: Some(_), .. }) => drop(kill()),
+        None => return Ok(()),
     }
     #[cfg(target_os = "linux")]
-    let _ = match handle {
-        Ok(handle) => rustix::process::pidfd_send_signal(handle, Signal::KILL),
-        // Kernels before 5.3 have no handles.
-        Err(_) => rustix::process::kill_process(pid, Signal::KILL),
-    };
-    #[cfg(not(target_os = "linux"))]
-    let _ = rustix::process::kill_process(pid, Signal::KILL);
+    if let Ok(handle) = &handle {
+        // Readable once the process has ended.
+        let mut ready = [rustix::event::PollFd::new(handle, rustix::event::PollFlags::IN)];
+        let _ = rustix::event::poll(&mut ready, rustix::event::Timespec::try_from(VANISH).ok().as_ref());
+    }
     let deadline = Instant::now() + VANISH;
-    while identify(orphan.pid).as_ref() == Some(orphan) {
+    while system::look(orphan.pid).is_some_and(|seen| seen.started == orphan.started) {
         if Instant::now() > deadline {
             return Err(());
         }
-        #[expect(clippy::disallowed_methods, reason = "nothing runs yet, and there is no event to wait for")]
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "without a handle there is nothing to wait on, and no runtime yet"
+        )]
         std::thread::sleep(LOOK_EVERY);
     }
     Ok(())
+}
+
+/// What the system tells of a process that has not ended.
+struct Seen {
+    started: String,
+    /// `None` from the moment the process begins to end.
+    executable: Option<PathBuf>,
 }
 
 /// One JSON object a line.
@@ -67,9 +90,9 @@ pub(super) fn from_text(text: &str) -> Vec<Identity> {
 
 #[cfg(target_os = "linux")]
 mod system {
-    use super::{Identity, PathBuf};
+    use super::{PathBuf, Seen};
 
-    pub(super) fn identify(pid: i32) -> Option<Identity> {
+    pub(super) fn look(pid: i32) -> Option<Seen> {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // The second field is a name in parentheses that may hold anything, so count from its end: the state is the
         // third field of all, the start time the twenty-second.
@@ -79,20 +102,21 @@ mod system {
         if matches!(state, "Z" | "X") {
             return None;
         }
-        let executable = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
-        // An update may have replaced the file under a running process.
-        let text = executable.to_string_lossy();
-        let executable = PathBuf::from(text.strip_suffix(" (deleted)").unwrap_or(&text));
-        Some(Identity { pid, started, executable })
+        let executable = std::fs::read_link(format!("/proc/{pid}/exe")).ok().map(|executable| {
+            // An update may have replaced the file under a running process.
+            let text = executable.to_string_lossy();
+            PathBuf::from(text.strip_suffix(" (deleted)").unwrap_or(&text))
+        });
+        Some(Seen { started, executable })
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod system {
-    use super::{Identity, PathBuf};
+    use super::{PathBuf, Seen};
 
     /// `ps` is the one interface to the start time that needs no binding to the system's library.
-    pub(super) fn identify(pid: i32) -> Option<Identity> {
+    pub(super) fn look(pid: i32) -> Option<Seen> {
         let output = std::process::Command::new("ps")
             .env("LC_ALL", "C")
             .args(["-o", "stat=,lstart=,comm=", "-p", &pid.to_string()])
@@ -106,6 +130,6 @@ mod system {
         // "Sat Nov 21 21:30:00 2026"
         let started: Vec<_> = fields.by_ref().take(5).collect();
         let executable = PathBuf::from(fields.collect::<Vec<_>>().join(" "));
-        Some(Identity { pid, started: started.join(" "), executable })
+        Some(Seen { started: started.join(" "), executable: Some(executable) })
     }
 }
