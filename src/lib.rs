@@ -5,6 +5,7 @@
 // Only the command line prints, and it writes through its own screen.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
+pub mod cli;
 pub mod control;
 pub mod net;
 pub mod router;

@@ -4,6 +4,7 @@
 //! [`Operator`]'s business, so that the API can be tested without a single session.
 
 pub mod client;
+pub mod daemon;
 mod operator;
 mod problem;
 mod routes;
@@ -12,5 +13,6 @@ pub mod server;
 pub mod shape;
 
 pub use client::{Client, ClientError};
+pub use daemon::{Daemon, Parts, Worker};
 pub use operator::Operator;
 pub use problem::{Code, Problem};

@@ -33,8 +33,12 @@ pub enum Code {
     Stale,
     /// The project file, or a file it names, is wrong.
     BadProject,
+    /// A session does not start.
+    StartFailed,
     /// The daemon is on its way out.
     Stopping,
+    /// Nobody answers. Said by the client alone.
+    Unreachable,
     /// The daemon could not do it; the message says why.
     Failed,
     /// A code that this version does not know.
@@ -54,8 +58,8 @@ impl Code {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Stale => StatusCode::CONFLICT,
-            Self::BadTarget | Self::BadProject => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            Self::BadTarget | Self::BadProject | Self::StartFailed => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Stopping | Self::Unreachable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Failed | Self::Other => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

@@ -1,6 +1,6 @@
 //! From the table to the rows of the API.
 
-use super::shape::{Changed, LinkRow, Links, SessionRow, Sessions, State, Traffic, millis};
+use super::shape::{Changed, LinkRow, Links, SessionRow, Sessions, State, millis};
 use crate::router::{Link, LinkName, Revision, Session, Snapshot};
 use crate::session::{Generation, SessionName, SessionState};
 
@@ -20,8 +20,8 @@ pub fn sessions(snapshot: &Snapshot, extra: impl Fn(&SessionName) -> Extra) -> S
 }
 
 /// All links of a snapshot.
-pub fn links(snapshot: &Snapshot, traffic: impl Fn(&LinkName) -> Option<Traffic>) -> Links {
-    let rows = snapshot.links().into_iter().map(|link| link_row(snapshot, link, traffic(&link.name)));
+pub fn links(snapshot: &Snapshot, in_flight: impl Fn(&LinkName) -> usize) -> Links {
+    let rows = snapshot.links().into_iter().map(|link| link_row(snapshot, link, in_flight(&link.name)));
     Links { revision: snapshot.revision, links: rows.collect() }
 }
 
@@ -30,10 +30,10 @@ pub fn changed(
     snapshot: &Snapshot,
     revision: Revision,
     names: &[LinkName],
-    traffic: impl Fn(&LinkName) -> Option<Traffic>,
+    in_flight: impl Fn(&LinkName) -> usize,
 ) -> Changed {
     let found = names.iter().filter_map(|name| snapshot.link(name));
-    let rows = found.map(|link| link_row(snapshot, link, traffic(&link.name)));
+    let rows = found.map(|link| link_row(snapshot, link, in_flight(&link.name)));
     Changed { revision, links: rows.collect() }
 }
 
@@ -53,7 +53,7 @@ fn session_row(session: &Session, extra: Extra) -> SessionRow {
     }
 }
 
-fn link_row(snapshot: &Snapshot, link: &Link, traffic: Option<Traffic>) -> LinkRow {
+fn link_row(snapshot: &Snapshot, link: &Link, in_flight: usize) -> LinkRow {
     let target = link.target.session();
     let (state, why) = snapshot.session(target).map_or((State::Down, None), |session| state(&session.state));
     LinkRow {
@@ -64,7 +64,7 @@ fn link_row(snapshot: &Snapshot, link: &Link, traffic: Option<Traffic>) -> LinkR
         revision: link.revision,
         state,
         why,
-        traffic,
+        in_flight,
     }
 }
 

@@ -30,6 +30,21 @@ pub struct Status {
     pub sessions_up: usize,
     /// How many links there are.
     pub links: usize,
+    /// What went over all links since the daemon started.
+    pub events: Events,
+}
+
+/// Counts of events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Events {
+    /// All that began.
+    pub began: u64,
+    /// Of those, the ones that had to wait for their target.
+    pub parked: u64,
+    /// Those that were not served: no target in time, or no such link.
+    pub failed: u64,
+    /// Connections to targets that ended with events on them.
+    pub broken: u64,
 }
 
 /// `GET /v1/sessions`
@@ -102,19 +117,8 @@ pub struct LinkRow {
     pub state: State,
     /// Why the target takes no events.
     pub why: Option<String>,
-    /// What went over the link, where that is counted.
-    pub traffic: Option<Traffic>,
-}
-
-/// Counts of a link's events.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Traffic {
-    /// All that began since the link exists.
-    pub events: u64,
-    /// Those delivered to a target and not ended.
-    pub in_flight: u64,
-    /// Those waiting for a target.
-    pub parked: u64,
+    /// What goes on over it: HTTP events, and connections to targets that RPC events hold.
+    pub in_flight: usize,
 }
 
 /// `POST /v1/links`: all of it or nothing.

@@ -11,6 +11,6 @@ pub mod table;
 
 pub use change::{Change, ChangeError};
 pub use link::{Aim, Kind, Link, LinkName, LinkTextError, Revision, Target};
-pub use retarget::{Barrier, Handover, Leases, retarget};
+pub use retarget::{Barrier, Leases, Moved, retarget};
 pub use serve::{Face, Router};
 pub use table::{Class, Links, Route, Session, Snapshot};

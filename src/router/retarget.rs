@@ -16,35 +16,39 @@ pub trait Barrier: Send + Sync {
 
 /// The upstream connections that events in flight hold, by link.
 pub trait Leases: Send + Sync {
-    /// Breaks, with a retryable error, every event on `link` that was routed by a revision before `before`.
+    /// Breaks, with a retryable error, every event on `link` that was routed while [`Link::revision`] was before
+    /// `before`.
+    ///
+    /// [`Link::revision`]: super::link::Link::revision
     fn cut(&self, link: &LinkName, before: Revision);
 
     /// Ready when no lease of `link` from before `before` is held any more.
     fn returned(&self, link: &LinkName, before: Revision) -> BoxFuture<'_, ()>;
 }
 
-/// What to do about events that began before the change.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Handover {
-    /// Break them at once.
-    pub cut: bool,
-    /// Answer when all of them have ended.
-    pub wait: bool,
+/// A change that is in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// The revision from which on it holds.
+    pub revision: Revision,
+    /// For each link that was named, the revision before which its events are old.
+    since: Vec<(LinkName, Revision)>,
 }
 
-/// Changes links and waits until the change is in force: every event that begins after this returns goes by it.
+/// Changes links and waits until the change is in force: every event that begins after this returns goes by it. With
+/// `cut`, what began before is broken then; otherwise it goes on where it is.
 ///
 /// # Cancellation
 /// Once published, a change stays. Dropping the future only gives up knowing when it is in force, and may leave out
-/// the cut.
+/// the cut: who wants it must see it through.
 pub async fn retarget(
     links: &Links,
     barrier: &dyn Barrier,
     leases: &dyn Leases,
     changes: Vec<Change>,
     expected: Option<Revision>,
-    handover: Handover,
-) -> Result<Revision, ChangeError> {
+    cut: bool,
+) -> Result<Moved, ChangeError> {
     let names: Vec<LinkName> = changes
         .iter()
         .filter_map(|change| match change {
@@ -60,11 +64,20 @@ pub async fn retarget(
     // A link that already pointed there keeps its revision, and its events are not old.
     let snapshot = links.snapshot();
     let since = |name: &LinkName| snapshot.link(name).map_or(revision, |link| link.revision.min(revision));
-    if handover.cut {
-        names.iter().for_each(|name| leases.cut(name, since(name)));
+    let since: Vec<_> =
+        names.into_iter().map(|name| (since(&name), name)).map(|(at, name)| (name, at)).collect();
+    if cut {
+        since.iter().for_each(|(name, before)| leases.cut(name, *before));
     }
-    if handover.wait {
-        join_all(names.iter().map(|name| leases.returned(name, since(name)))).await;
+    Ok(Moved { revision, since })
+}
+
+impl Moved {
+    /// Ready when all that began before the change has ended.
+    ///
+    /// # Cancellation
+    /// Safe: it only watches.
+    pub async fn settled(&self, leases: &dyn Leases) {
+        join_all(self.since.iter().map(|(name, before)| leases.returned(name, *before))).await;
     }
-    Ok(revision)
 }

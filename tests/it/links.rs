@@ -8,8 +8,8 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use jackfield::router::{
-    Aim, Barrier, Change, ChangeError, Class, Handover, Kind, Leases, LinkName, Links, Revision, Route,
-    Target, retarget,
+    Aim, Barrier, Change, ChangeError, Class, Kind, Leases, LinkName, Links, Revision, Route, Target,
+    retarget,
 };
 use jackfield::session::project::Storage;
 use jackfield::session::{Generation, SessionName, SessionSink, SessionState};
@@ -364,9 +364,9 @@ impl Leases for Recorder {
 async fn a_retarget_is_in_force_everywhere_before_anything_is_cut() {
     let (links, seen) = (table(), Recorder::default());
     let changes = vec![move_to("web/API", "api@green"), move_to("web/ROOMS", "api@blue#Room")];
-    let handover = Handover { cut: true, wait: true };
-    let revision = retarget(&links, &seen, &seen, changes, None, handover).await.unwrap();
-    assert_eq!(revision, Revision(2));
+    let moved = retarget(&links, &seen, &seen, changes, None, true).await.unwrap();
+    assert_eq!(moved.revision, Revision(2));
+    moved.settled(&seen).await;
     let seen = seen.0.into_inner().unwrap();
     // web/ROOMS did not move: what goes on there is not old.
     let expected = [

@@ -1,5 +1,6 @@
 //! The integration tests: one binary, a file a topic.
 
+mod cli;
 mod control;
 mod http_face;
 mod links;

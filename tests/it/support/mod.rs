@@ -3,4 +3,5 @@
 pub mod operator;
 pub mod rig;
 pub mod sessions;
+pub mod snapshot;
 pub mod workerd;

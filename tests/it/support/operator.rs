@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use jackfield::control::rows::{self, Extra};
 use jackfield::control::shape::{
-    ChangeRequest, Changed, Links, Reloaded, Sessions, Status, Stopped, Traffic, millis,
+    ChangeRequest, Changed, Events, Links, Reloaded, Sessions, Status, Stopped, millis,
 };
 use jackfield::control::{Operator, Problem};
 use jackfield::router::{self, Change, Class, Kind, LinkName, Revision, Target};
@@ -84,8 +84,8 @@ fn generation(session: &SessionName) -> Generation {
     }
 }
 
-fn traffic(_: &LinkName) -> Option<Traffic> {
-    Some(Traffic { events: 12, in_flight: 2, parked: 0 })
+fn in_flight(_: &LinkName) -> usize {
+    2
 }
 
 /// Tells when the future that holds it is dropped, finished or not.
@@ -109,6 +109,7 @@ impl Operator for Desk {
             sessions: snapshot.sessions().len(),
             sessions_up: 2,
             links: snapshot.links().len(),
+            events: Events { began: 12, ..Events::default() },
         }
     }
 
@@ -125,7 +126,7 @@ impl Operator for Desk {
     }
 
     fn links(&self) -> Links {
-        rows::links(&self.table.snapshot(), traffic)
+        rows::links(&self.table.snapshot(), in_flight)
     }
 
     async fn change(&self, request: ChangeRequest) -> Result<Changed, Problem> {
@@ -139,7 +140,7 @@ impl Operator for Desk {
             props: change.props,
         });
         let revision = self.table.change(changes.collect(), request.expected_revision)?;
-        Ok(rows::changed(&self.table.snapshot(), revision, &names, traffic))
+        Ok(rows::changed(&self.table.snapshot(), revision, &names, in_flight))
     }
 
     async fn reload(&self) -> Result<Reloaded, Problem> {

@@ -1,0 +1,15 @@
+//! `jackfield down`
+
+use super::failure::Failure;
+use super::place::Place;
+use super::screen;
+
+pub(super) async fn run(place: &Place, as_json: bool) -> Result<(), Failure> {
+    let stopped = place.client().down().await?;
+    if as_json {
+        return Ok(screen::json(&stopped)?);
+    }
+    let names: Vec<_> = stopped.sessions.iter().map(ToString::to_string).collect();
+    screen::data(&format!("stopped {}", names.join(", ")))?;
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! `jackfield links`
+
+use super::failure::Failure;
+use super::place::Place;
+use super::screen::{self, Cell, STRONG};
+use crate::control::shape::LinkRow;
+
+pub(super) async fn run(place: &Place, as_json: bool) -> Result<(), Failure> {
+    let links = place.client().links().await?;
+    if as_json {
+        return Ok(screen::json(&links)?);
+    }
+    if links.links.is_empty() {
+        screen::note("there are no links; add one to [sessions.NAME.services] in the project file");
+        return Ok(());
+    }
+    screen::data(&table(&links.links))?;
+    Ok(())
+}
+
+/// Also what `retarget` shows of the links that it moved.
+pub(super) fn table(links: &[LinkRow]) -> String {
+    let rows = links.iter().map(|row| {
+        [
+            Cell::new(&row.link).style(STRONG),
+            Cell::new(row.kind),
+            Cell::new(target(row)),
+            Cell::state(row.state),
+            Cell::new(row.revision).right(),
+            Cell::new(row.in_flight).right(),
+        ]
+    });
+    let heads = ["LINK", "KIND", "TARGET", "STATE", "REVISION", "IN FLIGHT"];
+    screen::table(heads, rows.collect())
+}
+
+/// Props can be long and secret; that there are some is what matters in a list.
+fn target(row: &LinkRow) -> String {
+    match row.props {
+        Some(_) => format!("{} +props", row.target),
+        None => row.target.to_string(),
+    }
+}

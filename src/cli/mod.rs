@@ -1,0 +1,69 @@
+//! The command line: the only room that prints.
+//!
+//! `args` is what was typed, `settings` what is meant by it; then one file a subcommand. Every failure is printed in
+//! one place, `failure`, and every result through `screen`.
+
+mod args;
+mod down;
+mod failure;
+mod links;
+mod ls;
+mod place;
+mod reload;
+mod retarget;
+mod screen;
+mod settings;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tokio::runtime::Runtime;
+use tracing_subscriber::EnvFilter;
+
+use args::Args;
+use failure::Failure;
+use settings::Settings;
+
+/// What the log shows: a filter like `jackfield=debug`. Warnings if it is not set.
+const LOG: &str = "JACKFIELD_LOG";
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    let as_json = args.json();
+    log();
+    match run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(as_json),
+    }
+}
+
+fn run(args: Args) -> Result<(), Failure> {
+    let as_json = args.json();
+    let here = std::env::current_dir().map_err(|error| {
+        Failure::failed(format!("the current folder cannot be found: {error}"))
+            .hint("change to one that exists")
+    })?;
+    match Settings::resolve(args, &here)? {
+        Settings::Up(settings) => up::run(settings, as_json),
+        Settings::Reload(place) => runtime()?.block_on(reload::run(&place, as_json)),
+        Settings::Ls(place) => runtime()?.block_on(ls::run(&place, as_json)),
+        Settings::Links(place) => runtime()?.block_on(links::run(&place, as_json)),
+        Settings::Retarget(place, change) => runtime()?.block_on(retarget::run(&place, &change, as_json)),
+        Settings::Down(place) => runtime()?.block_on(down::run(&place, as_json)),
+    }
+}
+
+/// Commands wait for one socket at a time, so one thread is enough.
+fn runtime() -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("could not start the runtime: {error}")))
+}
+
+fn log() {
+    let filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).compact().init();
+}

@@ -1,0 +1,37 @@
+//! `jackfield retarget`
+
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+
+use super::failure::Failure;
+use super::links;
+use super::place::Place;
+use super::screen;
+use crate::control::shape::ChangeRequest;
+
+/// Before this a bar would only flicker.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+pub(super) async fn run(place: &Place, change: &ChangeRequest, as_json: bool) -> Result<(), Failure> {
+    let client = place.client();
+    let request = client.change(change);
+    let mut request = std::pin::pin!(request);
+    let changed = tokio::select! {
+        changed = &mut request => changed?,
+        () = tokio::time::sleep(PATIENCE), if change.wait => {
+            // Hidden by itself where standard error is not a terminal.
+            let bar = ProgressBar::new_spinner()
+                .with_message("moved; waiting for what began before to end (Ctrl-C stops the waiting only)");
+            bar.enable_steady_tick(Duration::from_millis(100));
+            let changed = request.await;
+            bar.finish_and_clear();
+            changed?
+        }
+    };
+    if as_json {
+        return Ok(screen::json(&changed)?);
+    }
+    screen::data(&links::table(&changed.links))?;
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! What is to be done, with every default filled in and every value checked.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::args::{Args, Command, RetargetArgs, UpArgs};
+use super::failure::Failure;
+use super::place::Place;
+use crate::control::shape::{ChangeRequest, Move};
+use crate::router::{Aim, LinkName};
+
+/// A whole day; more than that is a slip, and `Duration` refuses what is not a number at all.
+const MAX_GRACE: f64 = 86_400.0;
+
+/// One command, ready to run.
+#[derive(Debug)]
+pub(super) enum Settings {
+    Up(UpSettings),
+    Reload(Place),
+    Ls(Place),
+    Links(Place),
+    Retarget(Place, ChangeRequest),
+    Down(Place),
+}
+
+#[derive(Debug)]
+pub(super) struct UpSettings {
+    pub(super) place: Place,
+    pub(super) trace_frames: Option<PathBuf>,
+    pub(super) grace: Duration,
+}
+
+impl Settings {
+    /// `here` is the folder that relative names and the search for a project start from.
+    pub(super) fn resolve(args: Args, here: &Path) -> Result<Self, Failure> {
+        let Args { file, command } = args;
+        let place = |file: Option<PathBuf>| Place::find(file.as_deref(), here);
+        Ok(match command {
+            Command::Up(UpArgs { project, trace_frames, grace, json: _ }) => Self::Up(UpSettings {
+                place: place(project.or(file))?,
+                trace_frames: trace_frames.map(|file| here.join(file)),
+                grace: seconds(grace)?,
+            }),
+            Command::Reload(_) => Self::Reload(place(file)?),
+            Command::Ls(_) => Self::Ls(place(file)?),
+            Command::Links(_) => Self::Links(place(file)?),
+            // The words first: what is wrong with them is wrong wherever it is said.
+            Command::Retarget(args) => {
+                let change = change(args)?;
+                Self::Retarget(place(file)?, change)
+            }
+            Command::Down(_) => Self::Down(place(file)?),
+        })
+    }
+}
+
+fn seconds(grace: f64) -> Result<Duration, Failure> {
+    Some(grace)
+        .filter(|grace| *grace <= MAX_GRACE)
+        .and_then(|grace| Duration::try_from_secs_f64(grace).ok())
+        .ok_or_else(|| {
+            Failure::usage(format!("--grace is {grace}, not a time"))
+                .hint("give seconds from 0 to 86400, like 2.5")
+        })
+}
+
+fn change(args: RetargetArgs) -> Result<ChangeRequest, Failure> {
+    let RetargetArgs { pairs, entrypoint, props, cut, wait, output: _ } = args;
+    let mut changes = pairs.chunks(2).map(pair).collect::<Result<Vec<_>, _>>()?;
+    if entrypoint.is_some() || props.is_some() {
+        let [only] = changes.as_mut_slice() else {
+            return Err(Failure::usage("--entrypoint and --props say nothing clear about several links")
+                .hint("write entrypoints as `TARGET#NAME`, and move links with props one by one"));
+        };
+        only.props = props.map(|text| object(&text)).transpose()?;
+        if let Some(name) = entrypoint {
+            only.target = with_entrypoint(&only.target, &name)?;
+        }
+    }
+    Ok(ChangeRequest { changes, expected_revision: None, cut, wait })
+}
+
+fn pair(words: &[String]) -> Result<Move, Failure> {
+    let [link, target] = words else {
+        return Err(Failure::usage(format!("`{}` has no target", words.concat()))
+            .hint("give links and targets in turn: LINK TARGET [LINK TARGET]..."));
+    };
+    let hint = "like this: jackfield retarget web/API api@green";
+    let link: LinkName = link.parse().map_err(|error| Failure::usage(error).hint(hint))?;
+    let target: Aim = target.parse().map_err(|error| Failure::usage(error).hint(hint))?;
+    Ok(Move { link, target, props: None })
+}
+
+fn object(text: &str) -> Result<Value, Failure> {
+    let hint = "give a JSON object, like '{\"tenant\":1}'";
+    match serde_json::from_str(text) {
+        Ok(props @ Value::Object(_)) => Ok(props),
+        Ok(_) => Err(Failure::usage(format!("--props {text} is not an object")).hint(hint)),
+        Err(error) => Err(Failure::usage(format!("--props is not JSON: {error}")).hint(hint)),
+    }
+}
+
+fn with_entrypoint(target: &Aim, name: &str) -> Result<Aim, Failure> {
+    if target.export.is_some() {
+        return Err(Failure::usage(format!(
+            "the target {target} names an entrypoint, and --entrypoint another"
+        ))
+        .hint("leave one of them out"));
+    }
+    format!("{target}#{name}").parse().map_err(Failure::usage)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    fn retarget(words: &[&str]) -> Result<ChangeRequest, Failure> {
+        let words = ["jackfield", "retarget"].iter().chain(words);
+        match Args::try_parse_from(words).unwrap().command {
+            Command::Retarget(args) => change(args),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn pairs_make_one_change() {
+        let change = retarget(&["web/API", "api@green", "web/ROOMS", "api@green#Room", "--cut"]).unwrap();
+        let moved: Vec<_> =
+            change.changes.iter().map(|m| (m.link.to_string(), m.target.to_string())).collect();
+        let expected = [("web/API", "api@green"), ("web/ROOMS", "api@green#Room")];
+        assert_eq!(moved, expected.map(|(link, target)| (link.to_owned(), target.to_owned())));
+        assert!(change.cut && !change.wait);
+    }
+
+    #[test]
+    fn one_pair_may_have_an_entrypoint_and_props() {
+        let change = retarget(&["web/API", "api", "--entrypoint", "Admin", "--props", r#"{"n":1}"#]).unwrap();
+        assert_eq!(change.changes[0].target.to_string(), "api#Admin");
+        assert_eq!(change.changes[0].props, Some(serde_json::json!({ "n": 1 })));
+    }
+
+    #[test]
+    fn what_is_not_clear_is_refused() {
+        let cases: [&[&str]; 7] = [
+            &["web/API", "api", "web/B"],
+            &["API", "api"],
+            &["web/API", "api/x"],
+            &["web/A", "api", "web/B", "api", "--props", "{}"],
+            &["web/A", "api#X", "--entrypoint", "Y"],
+            &["web/A", "api", "--props", "1"],
+            &["web/A", "api", "--props", "{"],
+        ];
+        for words in cases {
+            assert!(retarget(words).is_err(), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn a_grace_is_a_time() {
+        assert_eq!(seconds(2.5).ok(), Some(Duration::from_millis(2500)));
+        for bad in [-1.0, f64::NAN, f64::INFINITY, 1e9] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! `jackfield up`
+
+mod account;
+mod fetch;
+mod signals;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::net::UnixListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::failure::Failure;
+use super::settings::UpSettings;
+use crate::control::{Daemon, Operator, Parts, Worker, server};
+use crate::router::switch::{Settings, TraceFile};
+use crate::router::{Links, Router};
+use crate::session::{Project, RuntimeDir, Times, workerd};
+use account::Account;
+use signals::{Signals, Wish};
+
+/// A daemon that runs, and the socket on which it can be asked.
+struct Started {
+    daemon: Arc<Daemon>,
+    worker: Worker,
+    listener: UnixListener,
+}
+
+/// What is known before anything runs.
+struct Prepared {
+    project: Project,
+    workerd: PathBuf,
+    grace: Duration,
+    trace_frames: Option<PathBuf>,
+    account: Arc<Account>,
+    began: Instant,
+}
+
+/// Blocks until the project has been stopped.
+pub(super) fn run(settings: UpSettings, as_json: bool) -> Result<(), Failure> {
+    let UpSettings { place, trace_frames, grace } = settings;
+    let began = Instant::now();
+    let project = Project::load(&place.file)
+        .map_err(|error| Failure::project(error).hint("nothing was started; put it right and try again"))?;
+    // Without a runtime: it may block for as long as npm downloads, and Ctrl-C should simply end it.
+    let options = workerd::Options::from_env(&project.root).map_err(Failure::failed)?;
+    let found = workerd::locate(&options, &mut fetch::Bar::default()).map_err(Failure::failed)?;
+    let account = Arc::new(Account::new(&project, as_json));
+    account.begins(&project.file, &found);
+    let prepared = Prepared { project, workerd: found.path, grace, trace_frames, account, began };
+    super::runtime()?.block_on(prepared.run())
+}
+
+impl Prepared {
+    async fn run(self) -> Result<(), Failure> {
+        let mut signals =
+            Signals::new().map_err(|error| Failure::failed(format!("cannot watch signals: {error}")))?;
+        let (account, grace) = (self.account.clone(), self.grace);
+        let started = tokio::select! {
+            biased;
+            () = signals.stop() => return Err(Failure::failed("stopped before everything was up")),
+            started = self.start() => started?,
+        };
+        keep(started, signals, &account, grace).await
+    }
+
+    async fn start(self) -> Result<Started, Failure> {
+        let Self { project, workerd, grace, trace_frames, account, began } = self;
+        let runtime = RuntimeDir::claim(&project.file).map_err(Failure::failed)?;
+        let socket = RuntimeDir::control_socket(runtime.folder());
+        let router = router(trace_frames.as_deref())?;
+        let listener = server::bind(&socket)
+            .map_err(|error| Failure::failed(format!("cannot listen at {}: {error}", socket.display())))?;
+        let times = Times { drain: grace, ..Times::default() };
+        let (output, watcher) = (account.clone(), account.clone());
+        let parts = Parts { project, workerd, times, runtime, router, output, watcher };
+        let (daemon, worker) = Daemon::start(parts).await?;
+        account.ready(began.elapsed(), &daemon.links().links, &socket);
+        Ok(Started { daemon, worker, listener })
+    }
+}
+
+fn router(trace_frames: Option<&Path>) -> Result<Arc<Router>, Failure> {
+    let create = |path: &Path| {
+        TraceFile::create(path)
+            .map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display())))
+    };
+    let settings = Settings { trace: trace_frames.map(create).transpose()?, ..Settings::default() };
+    Router::start(Arc::new(Links::new()), settings)
+        .map_err(|error| Failure::failed(format!("cannot start the threads of the router: {error}")))
+}
+
+/// Answers operators and signals until the daemon has been stopped.
+async fn keep(
+    started: Started,
+    mut signals: Signals,
+    account: &Arc<Account>,
+    grace: Duration,
+) -> Result<(), Failure> {
+    let Started { daemon, worker, listener } = started;
+    let close = CancellationToken::new();
+    let mut work = std::pin::pin!(worker.run());
+    let mut serve = std::pin::pin!(server::serve(listener, daemon.clone(), close.clone()));
+    // Owned here, so that what signals began does not outlive the daemon.
+    let mut wishes = JoinSet::new();
+    let (mut working, mut stopping) = (true, false);
+    loop {
+        let wish = tokio::select! {
+            biased;
+            wish = signals.next() => wish,
+            () = &mut work, if working => {
+                // All is stopped; what is left are answers on their way to operators.
+                working = false;
+                close.cancel();
+                continue;
+            }
+            () = &mut serve => break,
+            Some(_) = wishes.join_next() => continue,
+        };
+        let (daemon, account) = (daemon.clone(), account.clone());
+        match wish {
+            Wish::Reload => drop(wishes.spawn(async move { account.reloaded(&daemon.reload().await) })),
+            Wish::Stop if stopping => {
+                return Err(Failure::failed("stopped at once; calls in progress were broken"));
+            }
+            Wish::Stop => {
+                stopping = true;
+                account.stopping(grace);
+                wishes.spawn(async move { drop(daemon.down().await) });
+            }
+        }
+    }
+    account.stopped();
+    Ok(())
+}

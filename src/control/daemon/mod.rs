@@ -1,0 +1,189 @@
+//! The daemon itself: sessions, table and faces put together, and the operator in front of them.
+
+mod faces;
+mod plan;
+mod worker;
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::operator::Operator;
+use super::problem::{Code, Problem};
+use super::rows::{self, Extra};
+use super::shape::{
+    ChangeRequest, Changed, Events, Links as LinkRows, Reloaded, Sessions as SessionRows, Status, Stopped,
+    millis,
+};
+use crate::router::switch::Counts;
+use crate::router::{Change, LinkName, Links, Moved, Router, retarget};
+use crate::session::{
+    Host, OutputSink, Project, RuntimeDir, SessionName, SessionSink, SessionState, Sessions, Times,
+};
+
+use faces::Faces;
+pub use worker::Worker;
+use worker::{Command, Desk, QUEUE};
+
+/// What a daemon is made of.
+pub struct Parts {
+    /// What to run.
+    pub project: Project,
+    /// With what.
+    pub workerd: PathBuf,
+    /// How long things may take.
+    pub times: Times,
+    /// Its private folder.
+    pub runtime: RuntimeDir,
+    /// What serves its faces, over a table that is empty.
+    pub router: Arc<Router>,
+    /// Where the lines go that sessions write.
+    pub output: Arc<dyn OutputSink>,
+    /// Told of every state of a session, after the table.
+    pub watcher: Arc<dyn SessionSink>,
+}
+
+/// The running daemon, as operators see it.
+pub struct Daemon {
+    table: Arc<Links>,
+    router: Arc<Router>,
+    file: PathBuf,
+    started: SystemTime,
+    commands: mpsc::Sender<Command>,
+    stopping: CancellationToken,
+    /// Changes that were begun; they are seen through even if who asked goes away.
+    changes: TaskTracker,
+}
+
+/// Publishes to the table first: whoever is told of a state can rely on it.
+struct Both {
+    table: Arc<Links>,
+    watcher: Arc<dyn SessionSink>,
+}
+
+impl SessionSink for Both {
+    fn publish(&self, session: &SessionName, state: SessionState) {
+        self.table.publish(session, state.clone());
+        self.watcher.publish(session, state);
+    }
+}
+
+impl Daemon {
+    /// Opens the faces and starts the sessions. If one does not start, none stays. The worker must be run for the
+    /// daemon to do anything but look.
+    ///
+    /// # Cancellation
+    /// Dropping the future kills what was started.
+    pub async fn start(parts: Parts) -> Result<(Arc<Self>, Worker), Problem> {
+        let Parts { project, workerd, times, runtime, router, output, watcher } = parts;
+        let (runtime, table) = (Arc::new(runtime), router.links().clone());
+        let failed = |error| Problem::new(Code::Failed, format!("cannot watch processes: {error}"));
+        let host = Host::new(workerd, &project.root, runtime.clone(), output, times).map_err(failed)?;
+        let faces = Faces::new(router.clone(), runtime.clone());
+        let mut desk =
+            Desk { table: table.clone(), router: router.clone(), faces, runtime, grace: times.drain };
+        desk.prepare(&plan::plan(None, &project, &table.snapshot()))?;
+        let sink = Arc::new(Both { table: table.clone(), watcher });
+        let sessions = Sessions::start(Arc::new(host), sink, router.clone(), &project)
+            .await
+            .map_err(|failures| Problem::new(Code::StartFailed, failures.to_string()))?;
+        let (commands, queue) = mpsc::channel(QUEUE);
+        let stopping = CancellationToken::new();
+        let daemon = Self {
+            table,
+            router,
+            file: project.file.clone(),
+            started: SystemTime::now(),
+            commands,
+            stopping: stopping.clone(),
+            changes: TaskTracker::new(),
+        };
+        Ok((Arc::new(daemon), Worker { project, sessions, desk, commands: queue, stopping }))
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Problem> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| worker::going_down())?;
+        answer.await.map_err(|_| worker::going_down())
+    }
+
+    fn in_flight(&self) -> impl Fn(&LinkName) -> usize {
+        |link| self.router.shared().leased_by(link)
+    }
+
+    fn see_through(
+        &self,
+        changes: Vec<Change>,
+        request: &ChangeRequest,
+    ) -> impl Future<Output = Result<Moved, Problem>> + use<> {
+        let (table, router) = (self.table.clone(), self.router.clone());
+        let (expected, cut) = (request.expected_revision, request.cut);
+        let task = self.changes.spawn(async move {
+            retarget(&table, &*router, &*router, changes, expected, cut).await.map_err(Problem::from)
+        });
+        async move {
+            task.await.unwrap_or_else(|error| {
+                Err(Problem::new(Code::Failed, format!("the change failed: {error}")))
+            })
+        }
+    }
+}
+
+impl Operator for Daemon {
+    fn status(&self) -> Status {
+        let snapshot = self.table.snapshot();
+        let sessions = snapshot.sessions();
+        let Counts { began, parked, failed, broken } = self.router.shared().counts();
+        let is_up = |state: &SessionState| matches!(state, SessionState::Up(_));
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            project: self.file.clone(),
+            since_ms: millis(self.started),
+            revision: snapshot.revision,
+            sessions: sessions.len(),
+            sessions_up: sessions.iter().filter(|session| is_up(&session.state)).count(),
+            links: snapshot.links().len(),
+            events: Events { began, parked, failed, broken },
+        }
+    }
+
+    fn sessions(&self) -> SessionRows {
+        rows::sessions(&self.table.snapshot(), |_| Extra::default())
+    }
+
+    fn links(&self) -> LinkRows {
+        rows::links(&self.table.snapshot(), self.in_flight())
+    }
+
+    async fn change(&self, request: ChangeRequest) -> Result<Changed, Problem> {
+        if self.stopping.is_cancelled() {
+            return Err(worker::going_down());
+        }
+        let names: Vec<_> = request.changes.iter().map(|change| change.link.clone()).collect();
+        let changes = request.changes.iter().cloned().map(|change| Change::Retarget {
+            link: change.link,
+            to: change.target,
+            props: change.props,
+        });
+        let moved = self.see_through(changes.collect(), &request).await?;
+        if request.wait {
+            moved.settled(&*self.router).await;
+        }
+        Ok(rows::changed(&self.table.snapshot(), moved.revision, &names, self.in_flight()))
+    }
+
+    async fn reload(&self) -> Result<Reloaded, Problem> {
+        self.ask(Command::Reload).await?
+    }
+
+    async fn down(&self) -> Result<Stopped, Problem> {
+        self.stopping.cancel();
+        self.ask(Command::Down).await
+    }
+}

@@ -1,0 +1,164 @@
+//! The one task that starts, replaces and stops: what it does is done in the order in which it was asked for.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::faces::Faces;
+use super::plan::{Plan, plan, relinked};
+use crate::control::problem::{Code, Problem};
+use crate::control::shape::{Reloaded, Stopped};
+use crate::router::{Links, Router, retarget};
+use crate::session::{Project, RuntimeDir, Sessions};
+
+/// Who asks waits for the answer, so this is the number of operators at a time.
+pub(super) const QUEUE: usize = 16;
+
+/// What the worker can be asked for.
+pub(super) enum Command {
+    Reload(oneshot::Sender<Result<Reloaded, Problem>>),
+    Down(oneshot::Sender<Stopped>),
+}
+
+/// Owns the sessions of a run. Dropping it kills them; [`Worker::run`] stops them when it is told to.
+pub struct Worker {
+    pub(super) project: Project,
+    pub(super) sessions: Sessions,
+    pub(super) desk: Desk,
+    pub(super) commands: mpsc::Receiver<Command>,
+    /// Cancelled when a stop is on its way, so that it need not wait for a reload.
+    pub(super) stopping: CancellationToken,
+}
+
+/// What the worker works on besides the sessions.
+pub(super) struct Desk {
+    pub(super) table: Arc<Links>,
+    pub(super) router: Arc<Router>,
+    pub(super) faces: Faces,
+    pub(super) runtime: Arc<RuntimeDir>,
+    /// How long events in flight may take to end when all is stopped.
+    pub(super) grace: Duration,
+}
+
+impl Worker {
+    /// Works until it is told to stop; then stops the sessions, closes the faces, removes the folder, and answers.
+    ///
+    /// # Cancellation
+    /// Dropping the future is the second Ctrl-C: processes are killed, calls in progress break, the folder is removed.
+    pub async fn run(mut self) {
+        let mut stopped_for = Vec::new();
+        while let Some(command) = self.commands.recv().await {
+            match command {
+                Command::Reload(reply) => {
+                    let stopping = self.stopping.clone();
+                    let done = tokio::select! {
+                        biased;
+                        () = stopping.cancelled() => Err(going_down()),
+                        done = self.reload() => done,
+                    };
+                    // Who asked may have gone; it is done all the same.
+                    let _ = reply.send(done);
+                }
+                Command::Down(reply) => {
+                    stopped_for.push(reply);
+                    break;
+                }
+            }
+        }
+        let Self { project, sessions, desk, mut commands, .. } = self;
+        let names: Vec<_> = project.sessions.into_iter().map(|spec| spec.name).collect();
+        desk.stop(sessions).await;
+        commands.close();
+        while let Some(command) = commands.recv().await {
+            match command {
+                Command::Reload(reply) => drop(reply.send(Err(going_down()))),
+                Command::Down(reply) => stopped_for.push(reply),
+            }
+        }
+        for reply in stopped_for {
+            let _ = reply.send(Stopped { pid: std::process::id(), sessions: names.clone() });
+        }
+    }
+
+    async fn reload(&mut self) -> Result<Reloaded, Problem> {
+        let project = load(self.project.file.clone()).await?;
+        let plan = plan(Some(&self.project), &project, &self.desk.table.snapshot());
+        self.desk.prepare(&plan)?;
+        let applied = match self.sessions.apply(&project).await {
+            Ok(applied) => applied,
+            Err(failures) => {
+                self.desk.undo(plan);
+                return Err(Problem::new(Code::StartFailed, failures.to_string())
+                    .hint("what ran before still runs; put it right and reload again"));
+            }
+        };
+        let Plan { before, after, close, .. } = plan;
+        let now = self.desk.table.snapshot();
+        let moved = relinked(&before.into_iter().chain(after.clone()).collect::<Vec<_>>(), &now);
+        let router = &*self.desk.router;
+        let in_force = retarget(&self.desk.table, router, router, after, None, false).await?;
+        close.iter().for_each(|face| self.desk.faces.close(face));
+        self.project = project;
+        Ok(Reloaded {
+            revision: in_force.revision,
+            added: applied.started,
+            restarted: applied.replaced,
+            removed: applied.stopped,
+            relinked: moved,
+        })
+    }
+}
+
+impl Desk {
+    /// Opens faces and puts new sessions and links into the table; all of it or nothing.
+    pub(super) fn prepare(&mut self, plan: &Plan) -> Result<(), Problem> {
+        let opened = plan.open.iter().try_for_each(|face| {
+            let failed = |error| Problem::new(Code::Failed, format!("{face} cannot be opened: {error}"));
+            self.faces.open(face).map_err(failed)
+        });
+        let done = opened.and_then(|()| Ok(self.table.change(plan.before.clone(), None).map(drop)?));
+        if done.is_err() {
+            plan.open.iter().for_each(|face| self.faces.close(face));
+        }
+        done
+    }
+
+    fn undo(&mut self, plan: Plan) {
+        // Refused only if an operator moved a link to one of the new sessions meanwhile. Then the session stays in the
+        // table, down, and the next reload deals with it.
+        if let Err(error) = self.table.change(plan.undo, None) {
+            tracing::warn!(%error, "a failed reload leaves traces in the link table");
+        }
+        plan.open.iter().for_each(|face| self.faces.close(face));
+    }
+
+    async fn stop(self, sessions: Sessions) {
+        let Self { router, faces, runtime, grace, .. } = self;
+        // First what callers wait for, then the processes: in this order every answer still finds its way.
+        router.stop(grace).await;
+        sessions.stop().await;
+        drop(faces);
+        // The last owner: with it the folder goes, and the next daemon may come.
+        if Arc::into_inner(runtime).is_none() {
+            tracing::warn!("somebody still holds the private folder; it goes with the process");
+        }
+    }
+}
+
+/// Reads the project on a thread that may block.
+async fn load(file: PathBuf) -> Result<Project, Problem> {
+    let loaded = tokio::task::spawn_blocking(move || Project::load(&file)).await;
+    let loaded =
+        loaded.map_err(|error| Problem::new(Code::Failed, format!("reading the project failed: {error}")))?;
+    loaded.map_err(|error| {
+        Problem::new(Code::BadProject, error.to_string())
+            .hint("nothing was changed; put it right and reload again")
+    })
+}
+
+pub(super) fn going_down() -> Problem {
+    Problem::new(Code::Stopping, "the daemon is stopping").hint("start it again with `jackfield up`")
+}

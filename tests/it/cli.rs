@@ -1,0 +1,203 @@
+//! The command line as its users see it, against an operator that stands for the daemon.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jackfield::control::server;
+use jackfield::session::runtime_dir::RuntimeDir;
+use tokio::process::Command;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::support::operator::Desk;
+use crate::support::snapshot;
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A project in a folder of its own, with or without a daemon.
+struct Bench {
+    folder: tempfile::TempDir,
+    /// The locked folder, and what ends the server.
+    daemon: Option<(RuntimeDir, DropGuard)>,
+}
+
+/// How a command ended.
+struct Outcome {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Bench {
+    fn without_daemon() -> Self {
+        let folder = tempfile::Builder::new().prefix("jf").tempdir_in("/tmp").unwrap();
+        std::fs::write(folder.path().join("jackfield.toml"), "").unwrap();
+        std::fs::create_dir_all(folder.path().join("deep/inside")).unwrap();
+        Self { folder, daemon: None }
+    }
+
+    fn with_daemon() -> Self {
+        let mut bench = Self::without_daemon();
+        let file = bench.folder.path().join("jackfield.toml");
+        let runtime = RuntimeDir::claim_in(&bench.base(), &file).unwrap();
+        let listener = server::bind(&RuntimeDir::control_socket(runtime.folder())).unwrap();
+        let stop = CancellationToken::new();
+        tokio::spawn(server::serve(listener, Arc::new(Desk::new()), stop.clone()));
+        bench.daemon = Some((runtime, stop.drop_guard()));
+        bench
+    }
+
+    fn base(&self) -> PathBuf {
+        self.folder.path().join("run")
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_jackfield"));
+        command
+            .args(words)
+            .env_clear()
+            .env("JACKFIELD_RUNTIME_DIR", self.base())
+            .current_dir(self.folder.path())
+            .kill_on_drop(true);
+        command
+    }
+
+    async fn run(&self, words: &[&str]) -> Outcome {
+        self.finish(self.command(words)).await
+    }
+
+    async fn finish(&self, mut command: Command) -> Outcome {
+        let output =
+            tokio::time::timeout(DEADLINE, command.output()).await.expect("the command hangs").unwrap();
+        let clean = |bytes| self.clean(&String::from_utf8(bytes).unwrap());
+        Outcome { code: output.status.code().unwrap(), out: clean(output.stdout), err: clean(output.stderr) }
+    }
+
+    /// Takes out what differs from run to run.
+    fn clean(&self, text: &str) -> String {
+        let folder = self.folder.path().canonicalize().unwrap();
+        let mut text = text
+            .replace(folder.to_str().unwrap(), "[FOLDER]")
+            .replace(env!("CARGO_PKG_VERSION"), "[VERSION]");
+        // The name of the project's folder under `run` is a hash of where the test happens to be.
+        while let Some(at) =
+            text.find("run/").filter(|at| text[at + 4..].starts_with(|c: char| c.is_ascii_hexdigit()))
+        {
+            text.replace_range(at..at + 4 + 12, "[RUN]");
+        }
+        let mut words: Vec<String> = text.split("\"since_ms\":").map(str::to_owned).collect();
+        for word in words.iter_mut().skip(1) {
+            *word = format!("[TIME]{}", word.trim_start_matches(|c: char| c.is_ascii_digit()));
+        }
+        words.join("\"since_ms\":")
+    }
+
+    /// Runs commands one after the other and compares all that they say.
+    async fn snapshot(&self, name: &str, commands: &[&[&str]]) {
+        let mut text = String::new();
+        for words in commands {
+            let Outcome { code, out, err } = self.run(words).await;
+            let out = if out.is_empty() { out } else { format!("-- stdout\n{out}") };
+            let err = if err.is_empty() { err } else { format!("-- stderr\n{err}") };
+            text.push_str(&format!("$ jackfield {}\n{out}{err}-- exit code {code}\n\n", words.join(" ")));
+        }
+        snapshot::check(name, &text);
+    }
+}
+
+#[tokio::test]
+async fn help_says_what_there_is() {
+    let bench = Bench::without_daemon();
+    let commands: &[&[&str]] = &[
+        &[],
+        &["--help"],
+        &["up", "--help"],
+        &["reload", "--help"],
+        &["ls", "--help"],
+        &["links", "--help"],
+        &["retarget", "--help"],
+        &["down", "--help"],
+        &["--version"],
+    ];
+    bench.snapshot("help", commands).await;
+}
+
+#[tokio::test]
+async fn wrong_words_are_refused_before_anything_happens() {
+    let bench = Bench::without_daemon();
+    let commands: &[&[&str]] = &[
+        &["link"],
+        &["ls", "--jsno"],
+        &["retarget", "web/API"],
+        &["retarget", "web/API", "api@green", "web/B"],
+        &["retarget", "API", "api@green"],
+        &["retarget", "web/API", "../api"],
+        &["retarget", "web/API", "api", "--props", "[]"],
+        &["retarget", "web/API", "api", "web/B", "api", "--entrypoint", "X"],
+        &["up", "--grace", "-1"],
+        &["up", "one.toml", "--file", "two.toml"],
+        &["ls", "--file", "nowhere/jackfield.toml"],
+        &["ls"],
+        &["ls", "--json"],
+    ];
+    bench.snapshot("refused", commands).await;
+    let mut outside = bench.command(&["ls"]);
+    outside.current_dir("/");
+    let Outcome { code, err, .. } = bench.finish(outside).await;
+    assert_eq!(
+        (code, err.lines().next()),
+        (2, Some("error: there is no jackfield.toml in / or a folder above it"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_are_tables_for_people_and_json_for_programs() {
+    let bench = Bench::with_daemon();
+    let commands: &[&[&str]] = &[&["ls"], &["ls", "--json"], &["links"], &["links", "--json"]];
+    bench.snapshot("lists", commands).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_say_what_came_of_them() {
+    let bench = Bench::with_daemon();
+    let commands: &[&[&str]] = &[
+        &["retarget", "web/API", "api@green#Admin", "--props", r#"{"n":1}"#],
+        &["retarget", "web/API", "api@green", "web/ROOMS", "api@green#Room", "--cut", "--wait"],
+        &["retarget", "web/API", "api@blue", "--json"],
+        &["retarget", "web/APO", "api@green"],
+        &["retarget", "web/APO", "api@green", "--json"],
+        &["retarget", "web/ROOMS", "api@green"],
+        &["reload"],
+        &["reload", "--json"],
+        &["down"],
+        &["down", "--json"],
+    ];
+    bench.snapshot("changes", commands).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_project_is_found_from_below_and_by_name() {
+    let bench = Bench::with_daemon();
+    let mut below = bench.command(&["ls", "--json"]);
+    below.current_dir(bench.folder.path().join("deep/inside"));
+    let mut named = bench.command(&["-f", bench.folder.path().to_str().unwrap(), "ls", "--json"]);
+    named.current_dir("/");
+    for command in [below, named] {
+        let Outcome { code, out, err } = bench.finish(command).await;
+        assert_eq!((code, err.as_str()), (0, ""));
+        assert!(out.contains("api@green"), "{out}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn colour_is_for_terminals_unless_asked_for() {
+    let bench = Bench::with_daemon();
+    let coloured = |out: &str| out.contains('\u{1b}');
+    assert!(!coloured(&bench.run(&["ls"]).await.out));
+    let mut forced = bench.command(&["ls"]);
+    forced.env("CLICOLOR_FORCE", "1");
+    assert!(coloured(&bench.finish(forced).await.out));
+    let mut never = bench.command(&["ls"]);
+    never.env("CLICOLOR_FORCE", "1").env("NO_COLOR", "1");
+    assert!(!coloured(&bench.finish(never).await.out));
+}
