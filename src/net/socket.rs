@@ -4,18 +4,29 @@
 //! nothing: two wake-ups more for a call that goes there and back. This one asks for readability alone, writes at
 //! once, and registers for writing only while a write would block.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recv, send,
-    socket_with,
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketAddrUnix, SocketType, connect,
+    recv, send, sendmsg, shutdown, socket,
 };
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+
+/// A peer that is gone is an error, not a signal. Where sends know no such flag, Rust's runtime ignores the signal.
+#[cfg(target_os = "linux")]
+const QUIETLY: SendFlags = SendFlags::NOSIGNAL;
+#[cfg(not(target_os = "linux"))]
+const QUIETLY: SendFlags = SendFlags::empty();
+
+/// The most that one read takes through [`AsyncRead`]. It bounds what is cleared before each read; a workerd writes at
+/// most 64 KiB at once.
+const READ_MOST: usize = 64 * 1024;
 
 /// Writes in a row that did not block, after which the registration for writing goes away: a stream that blocked
 /// once will block again soon.
@@ -52,8 +63,9 @@ impl Socket {
     /// Nobody listens at `path`, or the listener's queue is full (`WouldBlock`).
     pub fn connect_unix(path: &Path) -> io::Result<Self> {
         let address = SocketAddrUnix::new(path)?;
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let fd = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        let fd = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+        rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
+        rustix::io::ioctl_fionbio(&fd, true)?;
         connect(&fd, &address)?;
         Socket::new(fd)
     }
@@ -88,33 +100,49 @@ impl Socket {
     /// # Errors
     /// The connection is gone.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_send(cx, |fd| send(fd, bytes, QUIETLY))
+    }
+
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut send: impl FnMut(&OwnedFd) -> Result<usize, Errno>,
+    ) -> Poll<io::Result<usize>> {
         loop {
             if let Some(blocked) = &self.blocked {
                 let mut ready = ready!(blocked.poll_write_ready(cx))?;
-                match write(blocked.get_ref(), bytes) {
+                match send(blocked.get_ref()) {
+                    Err(Errno::INTR) => {}
                     Err(Errno::AGAIN) => {
                         ready.clear_ready();
                         self.calm = 0;
                     }
-                    written => {
+                    sent => {
                         self.calm += 1;
                         if self.calm == CALM {
                             self.blocked = None;
                         }
-                        return Poll::Ready(Ok(written?));
+                        return Poll::Ready(Ok(sent?));
                     }
                 }
                 continue;
             }
-            match write(self.reads.get_ref(), bytes) {
+            match send(self.reads.get_ref()) {
+                Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
                     let second = self.reads.get_ref().try_clone()?;
                     self.blocked = Some(register(second, Interest::WRITABLE)?);
                     self.calm = 0;
                 }
-                written => return Poll::Ready(Ok(written?)),
+                sent => return Poll::Ready(Ok(sent?)),
             }
         }
+    }
+
+    /// After an end of stream: has the peer closed both directions, rather than only said that it is done writing?
+    pub fn is_refusing(&self) -> bool {
+        // Sends nothing, but fails where sending something would.
+        send(self.reads.get_ref(), &[], QUIETLY).is_err()
     }
 
     /// Whether the peer has hung up, as far as the kernel knows at this moment. Costs one system call.
@@ -128,12 +156,45 @@ impl Socket {
     }
 }
 
-fn write(fd: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
-    loop {
-        // A peer that is gone is an error here, not a signal.
-        match send(fd, bytes, SendFlags::NOSIGNAL) {
-            Err(Errno::INTR) => {}
-            written => return written,
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let wanted = into.remaining().min(READ_MOST);
+        let read = ready!(Socket::poll_read(&mut self, cx, into.initialize_unfilled_to(wanted)))?;
+        into.advance(read);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Socket::poll_write(&mut self, cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_send(cx, |fd| sendmsg(fd, slices, &mut SendAncillaryBuffer::default(), QUIETLY))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match shutdown(self.reads.get_ref(), Shutdown::Write) {
+            // The peer was faster.
+            Err(Errno::NOTCONN) => Poll::Ready(Ok(())),
+            result => Poll::Ready(Ok(result?)),
         }
     }
 }
