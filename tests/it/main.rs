@@ -2,6 +2,7 @@
 
 mod cli;
 mod control;
+mod fidelity;
 mod http_face;
 mod links;
 mod schema;

@@ -1,7 +1,12 @@
 //! What several topics stand on.
 
+pub mod http;
 pub mod operator;
+pub mod pair;
 pub mod rig;
+pub mod running;
 pub mod sessions;
 pub mod snapshot;
+pub mod splice;
+pub mod transcript;
 pub mod workerd;
