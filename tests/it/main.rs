@@ -11,4 +11,5 @@ mod session;
 mod session_actors;
 mod support;
 mod switch;
+mod transcripts;
 mod workerd;

@@ -86,14 +86,14 @@ pub struct Reach {
 pub struct Middle {
     pub reach: Reach,
     /// Whatever has to live: listeners, tasks, folders.
-    pub keeps: Box<dyn Any + Send + Sync>,
+    pub _keeps: Box<dyn Any + Send + Sync>,
 }
 
 /// Nothing in between: what every middle is measured against.
 pub fn direct(target: &Target) -> Middle {
     let links = LINKS.map(|(name, _)| (name, target.socket(name))).into();
     let reach = Reach { links, debug: target.0.debug_socket(), names: debug_names() };
-    Middle { reach, keeps: Box::new(()) }
+    Middle { reach, _keeps: Box::new(()) }
 }
 
 /// The names as the target's own debug port knows them.
