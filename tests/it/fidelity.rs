@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use crate::support::pair::{Caller, Middle, Target, Via, direct};
 use crate::support::splice::splice;
+use crate::support::switched::switched;
 
 /// What every case told, in the order of the list.
 type Accounts = Vec<(String, String)>;
@@ -22,6 +23,16 @@ async fn a_splice_of_bytes_on_links_loses_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_splice_of_bytes_on_the_debug_port_loses_nothing() {
     compare(Via::Debug, splice).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_switch_on_links_loses_nothing() {
+    compare(Via::Link, switched).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_switch_on_the_debug_port_loses_nothing() {
+    compare(Via::Debug, switched).await;
 }
 
 /// Runs every case twice, each time with two processes of its own, and compares.

@@ -8,5 +8,6 @@ pub mod running;
 pub mod sessions;
 pub mod snapshot;
 pub mod splice;
+pub mod switched;
 pub mod transcript;
 pub mod workerd;

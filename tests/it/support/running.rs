@@ -109,7 +109,7 @@ impl Drop for Running {
 
 /// Reads to the end on a thread of its own: workerd must never block on a full pipe.
 fn control_lines(stdout: ChildStdout) -> mpsc::Receiver<String> {
-    let (sender, receiver) = mpsc::channel();
+    let (sender, receiver) = mpsc::sync_channel(64);
     std::thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
             let _ = sender.send(line);
