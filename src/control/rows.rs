@@ -4,18 +4,9 @@ use super::shape::{Changed, LinkRow, Links, SessionRow, Sessions, State, millis}
 use crate::router::{Link, LinkName, Revision, Session, Snapshot};
 use crate::session::{Generation, SessionName, SessionState};
 
-/// What is known of a session beyond the table.
-#[derive(Clone, Debug, Default)]
-pub struct Extra {
-    /// The process of its newest generation.
-    pub pid: Option<u32>,
-    /// Where its default entrypoint is reached from outside.
-    pub url: Option<String>,
-}
-
-/// All sessions of a snapshot.
-pub fn sessions(snapshot: &Snapshot, extra: impl Fn(&SessionName) -> Extra) -> Sessions {
-    let rows = snapshot.sessions().into_iter().map(|session| session_row(session, extra(&session.name)));
+/// All sessions of a snapshot; `url` is where one is reached from outside.
+pub fn sessions(snapshot: &Snapshot, url: impl Fn(&SessionName) -> Option<String>) -> Sessions {
+    let rows = snapshot.sessions().into_iter().map(|session| session_row(session, url(&session.name)));
     Sessions { revision: snapshot.revision, sessions: rows.collect() }
 }
 
@@ -37,7 +28,7 @@ pub fn changed(
     Changed { revision, links: rows.collect() }
 }
 
-fn session_row(session: &Session, extra: Extra) -> SessionRow {
+fn session_row(session: &Session, url: Option<String>) -> SessionRow {
     let (state, why) = state(&session.state);
     let generation = generation(&session.state);
     SessionRow {
@@ -46,10 +37,10 @@ fn session_row(session: &Session, extra: Extra) -> SessionRow {
         state,
         why,
         since_ms: millis(session.since),
-        pid: extra.pid.filter(|_| generation.is_some()),
+        pid: generation.map(|generation| generation.pid),
         entrypoints: generation.map(entrypoints).unwrap_or_default(),
         classes: session.classes.iter().map(|class| class.name.clone()).collect(),
-        url: extra.url,
+        url,
     }
 }
 

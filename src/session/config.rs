@@ -8,6 +8,7 @@
 //! | `jackfield:state` | the folder of stored objects |
 //! | `internet` | what `fetch` of the user's worker reaches |
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use capnp::struct_list;
@@ -27,6 +28,9 @@ const ACTOR_PROXY_DATE: &str = "2026-11-01";
 const STATE: &str = "jackfield:state";
 const INTERNET: &str = "internet";
 
+/// The name under which workerd reports the socket of [`Wiring::listen`].
+pub const LISTEN: &str = "listen";
+
 /// Where a generation listens and whom it calls.
 #[derive(Clone, Debug)]
 pub struct Wiring {
@@ -38,6 +42,8 @@ pub struct Wiring {
     pub debug_face: PathBuf,
     /// The header that carries `cf`, in and out.
     pub cf_header: String,
+    /// Where people reach the default export, if they do.
+    pub listen: Option<SocketAddr>,
     /// Where stored objects lie; `None` keeps them in memory, for a trial.
     pub state_folder: Option<PathBuf>,
 }
@@ -87,10 +93,19 @@ pub fn build(spec: &SessionSpec, wiring: &Wiring) -> capnp::Result<Vec<u8>> {
         disk.set_writable(true);
     }
 
-    let mut sockets = root.init_sockets(size(wiring.http_sockets.len())?);
+    let count = wiring.http_sockets.len() + usize::from(wiring.listen.is_some());
+    let mut sockets = root.init_sockets(size(count)?);
     for (index, (entrypoint, path)) in wiring.http_sockets.iter().enumerate() {
         let socket = sockets.reborrow().get(size(index)?);
         http_socket(spec, entrypoint.as_deref(), path, &wiring.cf_header, socket)?;
+    }
+    if let Some(listen) = wiring.listen {
+        // Browsers and curl speak ordinary HTTP, and must not say what `cf` is.
+        let mut socket = sockets.get(size(wiring.http_sockets.len())?);
+        socket.set_name(LISTEN);
+        socket.set_address(listen.to_string());
+        socket.reborrow().init_service().set_name(spec.name.to_string());
+        socket.init_http();
     }
     Ok(capnp::serialize::write_message_to_words(&message))
 }

@@ -101,6 +101,8 @@ impl Host {
                 .collect(),
             debug_face: self.runtime.debug_face(&spec.name),
             cf_header: self.runtime.cf_header().to_owned(),
+            // A trial must not meet the generation that serves, which has the address.
+            listen: spec.listen.filter(|_| purpose == Purpose::Serve),
             state_folder: if serves_stored { Some(self.state_folder(&spec.name)?) } else { None },
         })
     }
@@ -109,6 +111,7 @@ impl Host {
         Generation {
             session: spec.name.clone(),
             number,
+            pid: 0,
             debug_socket: self.runtime.debug_socket(&spec.name, number),
             http_sockets: wiring.http_sockets.iter().cloned().collect(),
             cf_header: wiring.cf_header.clone(),

@@ -166,7 +166,8 @@ impl Running {
         running.feed(message);
         let sockets =
             wiring.http_sockets.iter().map(|(entrypoint, _)| config::socket_name(entrypoint.as_deref()));
-        let awaited = sockets.chain([DEBUG_PORT.to_owned()]).collect();
+        let listen = wiring.listen.map(|_| config::LISTEN.to_owned());
+        let awaited = sockets.chain(listen).chain([DEBUG_PORT.to_owned()]).collect();
         running.listening(control, awaited).await?;
         running.close_sockets_to_others()?;
         Ok(running)
@@ -174,12 +175,13 @@ impl Running {
 
     fn own(
         host: &Arc<Host>,
-        generation: Generation,
+        mut generation: Generation,
         mut child: Child,
         purpose: Purpose,
     ) -> Result<Self, StartError> {
         // A child that was not waited for yet has its number.
         let pid = child.id().map_or(0, u32::cast_signed);
+        generation.pid = pid.cast_unsigned();
         let said = LastLines::default();
         let mut output = JoinSet::new();
         let copy = |stream| Copier {

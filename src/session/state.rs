@@ -14,6 +14,8 @@ pub struct Generation {
     pub session: SessionName,
     /// Counts from 1 within a run of jackfield; never reused.
     pub number: u64,
+    /// Its process, for people: it may have ended.
+    pub pid: u32,
     /// The debug port. Total power over the session: never handed to another process.
     pub debug_socket: PathBuf,
     /// Where plain HTTP for each entrypoint goes; `None` is the default export. An entrypoint that no link named when

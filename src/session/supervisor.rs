@@ -189,9 +189,9 @@ impl Sessions {
 
     async fn prepare_one(&self, spec: &SessionSpec) -> Result<Prepared, StartError> {
         let old = self.kept.get(&spec.name);
-        let shares_objects = old.is_some_and(|old| old.spec.stores_objects()) && spec.stores_objects();
-        let purpose = if shares_objects { Purpose::Trial } else { Purpose::Serve };
-        if spec.stores_objects() {
+        let cannot_meet = old.is_some_and(|old| old.spec.excludes(spec));
+        let purpose = if cannot_meet { Purpose::Trial } else { Purpose::Serve };
+        if spec.excludes(spec) {
             let before = self.leaving.iter().filter(|(name, _)| *name == spec.name);
             join_all(before.map(|(_, ended)| ended.cancelled())).await;
         }

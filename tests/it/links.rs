@@ -54,6 +54,7 @@ fn up(name: &str, number: u64) -> SessionState {
     SessionState::Up(Arc::new(Generation {
         session: session(name),
         number,
+        pid: 1,
         debug_socket: PathBuf::from("debug"),
         http_sockets: Default::default(),
         cf_header: "cf".to_owned(),

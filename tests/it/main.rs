@@ -12,4 +12,5 @@ mod session_actors;
 mod support;
 mod switch;
 mod transcripts;
+mod up;
 mod workerd;

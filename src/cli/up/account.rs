@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::cli::reload;
 use crate::cli::screen::{self, BAD, FAINT, GOOD, STRONG};
 use crate::control::Problem;
-use crate::control::shape::{LinkRow, Reloaded};
+use crate::control::shape::{LinkRow, Reloaded, SessionRow};
 use crate::session::workerd::Workerd;
 use crate::session::{OutputSink, Project, SessionName, SessionSink, SessionState, Stream};
 
@@ -50,10 +50,15 @@ impl Account {
         }
     }
 
-    pub(super) fn ready(&self, took: Duration, links: &[LinkRow], control: &Path) {
+    pub(super) fn ready(&self, took: Duration, sessions: &[SessionRow], links: &[LinkRow], control: &Path) {
         if self.as_json {
-            self.event("ready", json!({ "control": control, "links": links }));
+            self.event("ready", json!({ "control": control, "sessions": sessions, "links": links }));
             return;
+        }
+        for SessionRow { session, url, .. } in sessions {
+            if let Some(url) = url {
+                screen::note(&format!("{} {STRONG}{url}{STRONG:#}", self.tag(session)));
+            }
         }
         for LinkRow { link, target, .. } in links {
             screen::note(&format!("{link} {FAINT}→{FAINT:#} {target}"));

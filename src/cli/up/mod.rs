@@ -77,7 +77,7 @@ impl Prepared {
         let (output, watcher) = (account.clone(), account.clone());
         let parts = Parts { project, workerd, times, runtime, router, output, watcher };
         let (daemon, worker) = Daemon::start(parts).await?;
-        account.ready(began.elapsed(), &daemon.links().links, &socket);
+        account.ready(began.elapsed(), &daemon.sessions().sessions, &daemon.links().links, &socket);
         Ok(Started { daemon, worker, listener })
     }
 }

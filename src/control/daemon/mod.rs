@@ -9,13 +9,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::operator::Operator;
 use super::problem::{Code, Problem};
-use super::rows::{self, Extra};
+use super::rows;
 use super::shape::{
     ChangeRequest, Changed, Events, Links as LinkRows, Reloaded, Sessions as SessionRows, Status, Stopped,
     millis,
@@ -52,7 +53,8 @@ pub struct Parts {
 pub struct Daemon {
     table: Arc<Links>,
     router: Arc<Router>,
-    file: PathBuf,
+    /// What runs now; the worker replaces it when a reload has gone well.
+    project: Arc<ArcSwap<Project>>,
     started: SystemTime,
     commands: mpsc::Sender<Command>,
     stopping: CancellationToken,
@@ -92,12 +94,13 @@ impl Daemon {
         let sessions = Sessions::start(Arc::new(host), sink, router.clone(), &project)
             .await
             .map_err(|failures| Problem::new(Code::StartFailed, failures.to_string()))?;
+        let project = Arc::new(ArcSwap::from_pointee(project));
         let (commands, queue) = mpsc::channel(QUEUE);
         let stopping = CancellationToken::new();
         let daemon = Self {
             table,
             router,
-            file: project.file.clone(),
+            project: project.clone(),
             started: SystemTime::now(),
             commands,
             stopping: stopping.clone(),
@@ -143,7 +146,7 @@ impl Operator for Daemon {
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
-            project: self.file.clone(),
+            project: self.project.load().file.clone(),
             since_ms: millis(self.started),
             revision: snapshot.revision,
             sessions: sessions.len(),
@@ -154,7 +157,10 @@ impl Operator for Daemon {
     }
 
     fn sessions(&self) -> SessionRows {
-        rows::sessions(&self.table.snapshot(), |_| Extra::default())
+        rows::sessions(&self.table.snapshot(), |name| {
+            let listen = self.project.load().session(name)?.listen?;
+            Some(format!("http://{listen}"))
+        })
     }
 
     fn links(&self) -> LinkRows {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +26,7 @@ pub(super) enum Command {
 
 /// Owns the sessions of a run. Dropping it kills them; [`Worker::run`] stops them when it is told to.
 pub struct Worker {
-    pub(super) project: Project,
+    pub(super) project: Arc<ArcSwap<Project>>,
     pub(super) sessions: Sessions,
     pub(super) desk: Desk,
     pub(super) commands: mpsc::Receiver<Command>,
@@ -69,7 +70,7 @@ impl Worker {
             }
         }
         let Self { project, sessions, desk, mut commands, .. } = self;
-        let names: Vec<_> = project.sessions.into_iter().map(|spec| spec.name).collect();
+        let names: Vec<_> = project.load().sessions.iter().map(|spec| spec.name.clone()).collect();
         desk.stop(sessions).await;
         commands.close();
         while let Some(command) = commands.recv().await {
@@ -84,8 +85,9 @@ impl Worker {
     }
 
     async fn reload(&mut self) -> Result<Reloaded, Problem> {
-        let project = load(self.project.file.clone()).await?;
-        let plan = plan(Some(&self.project), &project, &self.desk.table.snapshot());
+        let old = self.project.load_full();
+        let project = load(old.file.clone()).await?;
+        let plan = plan(Some(&old), &project, &self.desk.table.snapshot());
         self.desk.prepare(&plan)?;
         let applied = match self.sessions.apply(&project).await {
             Ok(applied) => applied,
@@ -101,7 +103,7 @@ impl Worker {
         let router = &*self.desk.router;
         let in_force = retarget(&self.desk.table, router, router, after, None, false).await?;
         close.iter().for_each(|face| self.desk.faces.close(face));
-        self.project = project;
+        self.project.store(Arc::new(project));
         Ok(Reloaded {
             revision: in_force.revision,
             added: applied.started,

@@ -13,6 +13,7 @@ mod script;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::name::SessionName;
@@ -43,6 +44,8 @@ pub struct SessionSpec {
     pub modules: Vec<Module>,
     /// `YYYY-MM-DD`.
     pub compatibility_date: String,
+    /// Where people reach the default export: an address of this machine alone.
+    pub listen: Option<SocketAddr>,
     /// As workerd knows them.
     pub compatibility_flags: Vec<String>,
     /// Bindings that are plain values.
@@ -153,6 +156,13 @@ impl SessionSpec {
         self.classes.iter().any(|class| matches!(class.storage, Storage::Stored { .. }))
     }
 
+    /// Whether a process for `self` has to end before one for `other`, a generation of the same session, can serve: both
+    /// store the same objects, or listen at the same address.
+    pub fn excludes(&self, other: &Self) -> bool {
+        (self.stores_objects() && other.stores_objects())
+            || (self.listen.is_some() && self.listen == other.listen)
+    }
+
     /// Whether a process started for `self` does for `wanted` as well. Where links lead is none of the process's
     /// business: it knows only that they exist.
     pub fn serves_for(&self, wanted: &Self) -> bool {
@@ -164,6 +174,7 @@ impl SessionSpec {
         self.name == wanted.name
             && self.modules == wanted.modules
             && self.compatibility_date == wanted.compatibility_date
+            && self.listen == wanted.listen
             && self.compatibility_flags == wanted.compatibility_flags
             && self.vars == wanted.vars
             && self.classes == wanted.classes

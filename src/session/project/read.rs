@@ -1,5 +1,6 @@
 //! Text to raw sessions: shape, types, keys and the form of names. Nothing here looks at another session or a file.
 
+use std::net::SocketAddr;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -16,6 +17,7 @@ pub(super) struct RawSession {
     pub name: Spanned<SessionName>,
     pub scripts: Vec<Spanned<String>>,
     pub date: Option<Spanned<String>>,
+    pub listen: Option<Spanned<SocketAddr>>,
     pub flags: Vec<String>,
     pub vars: Vec<(Spanned<String>, Var)>,
     pub services: Vec<RawService>,
@@ -51,6 +53,7 @@ const SESSION_KEYS: &[&str] = &[
     "modules",
     "compatibility_date",
     "compatibility_flags",
+    "listen",
     "vars",
     "services",
     "actors",
@@ -107,6 +110,7 @@ impl Reader {
         Some(RawSession {
             scripts: self.scripts(&name, table),
             date: table.get("compatibility_date").and_then(|value| self.date(value)),
+            listen: table.get("listen").and_then(|value| self.listen(value)),
             flags: self.texts(table.get("compatibility_flags"), "`compatibility_flags`"),
             vars: self.vars(table.get("vars")),
             services: self.entries(table.get("services"), "`services`", Self::service),
@@ -163,6 +167,26 @@ impl Reader {
             return Some(Spanned::new(value.span(), text));
         }
         self.problems.add(value.span(), "this is not a date", "write it as `\"YYYY-MM-DD\"`");
+        None
+    }
+
+    /// A worker under development is nobody else's business, so other machines are kept out whatever the file says.
+    fn listen(&mut self, value: &Value<'_>) -> Option<Spanned<SocketAddr>> {
+        let text = self.text(value, "`listen`")?;
+        let why = "write an address of this machine with a port: `\"127.0.0.1:8787\"` or `\"[::1]:8787\"`";
+        match text.get_ref().parse::<SocketAddr>() {
+            Ok(address) if address.ip().is_loopback() && address.port() > 0 => {
+                return Some(Spanned::new(value.span(), address));
+            }
+            Ok(address) if address.ip().is_loopback() => {
+                self.problems.add(value.span(), format!("`{address}` has no port"), why);
+            }
+            Ok(address) => {
+                let what = format!("`{}` could be reached from other machines", address.ip());
+                self.problems.add(value.span(), what, why);
+            }
+            Err(_) => self.problems.add(value.span(), format!("`{}` is no address", text.get_ref()), why),
+        }
         None
     }
 

@@ -1,6 +1,7 @@
 //! Raw sessions to a project: what needs a look at the other sessions or at the disk.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use toml::Spanned;
@@ -30,7 +31,13 @@ pub(super) fn resolve(
         })
         .collect();
     check_case(&raw, &mut problems);
-    let mut resolver = Resolver { root, classes, wanted: BTreeMap::new(), problems: &mut problems };
+    let mut resolver = Resolver {
+        root,
+        classes,
+        wanted: BTreeMap::new(),
+        listens: BTreeMap::new(),
+        problems: &mut problems,
+    };
     let mut sessions: Vec<_> = raw.into_iter().filter_map(|session| resolver.session(session)).collect();
     let mut wanted = resolver.wanted;
     for session in &mut sessions {
@@ -76,6 +83,8 @@ struct Resolver<'a> {
     classes: BTreeMap<SessionName, Vec<ClassSpec>>,
     /// Named entrypoints by the session that must serve them.
     wanted: BTreeMap<SessionName, BTreeSet<String>>,
+    /// Who listens where.
+    listens: BTreeMap<SocketAddr, SessionName>,
     problems: &'a mut Problems,
 }
 
@@ -91,6 +100,7 @@ impl Resolver<'_> {
         }
         self.check_bindings(&raw);
         self.check_keys(&raw);
+        self.check_listen(&raw);
         if raw.date.is_none() {
             self.problems.add(
                 raw.name.span(),
@@ -104,6 +114,7 @@ impl Resolver<'_> {
         Some(SessionSpec {
             modules,
             compatibility_date: raw.date?.into_inner(),
+            listen: raw.listen.map(Spanned::into_inner),
             compatibility_flags: raw.flags,
             vars: raw.vars.into_iter().map(|(name, var)| (name.into_inner(), var)).collect(),
             classes: self.classes.get(&name).cloned().unwrap_or_default(),
@@ -112,6 +123,18 @@ impl Resolver<'_> {
             entrypoints: BTreeSet::new(),
             name,
         })
+    }
+
+    fn check_listen(&mut self, raw: &RawSession) {
+        if let Some(listen) = &raw.listen
+            && let Some(other) = self.listens.insert(*listen.get_ref(), raw.name.get_ref().clone())
+        {
+            self.problems.add(
+                listen.span(),
+                format!("session `{other}` listens at {} already", listen.get_ref()),
+                "give each session a port of its own",
+            );
+        }
     }
 
     /// All kinds of bindings meet in one `env`.

@@ -97,7 +97,7 @@ compatibility_date = "2026-11-01"
 jackfield.toml:2:11: session `web` has no valid compatibility date
   add `compatibility_date = \"YYYY-MM-DD\"`: it decides how workerd behaves, so it is never guessed
 jackfield.toml:3:1: `scrpt` is not a key of a session
-  known keys: script, modules, compatibility_date, compatibility_flags, vars, services, actors, durable_objects
+  known keys: script, modules, compatibility_date, compatibility_flags, listen, vars, services, actors, durable_objects
   did you mean `script`?
 jackfield.toml:4:10: there is no file `webb.js`
   looked for webb.js
@@ -165,4 +165,28 @@ fn links_may_form_cycles_and_moving_one_keeps_the_process() {
     assert!(old.sessions[0].serves_for(&moved));
     moved.vars.push(("X".into(), Var::Text("y".into())));
     assert!(!old.sessions[0].serves_for(&moved));
+}
+
+#[test]
+fn a_session_listens_on_this_machine_alone_and_once() {
+    let session = |name: &str, listen: &str| {
+        format!(
+            "[sessions.{name}]\nscript = \"a.js\"\ncompatibility_date = \"2026-11-01\"\nlisten = \"{listen}\"\n"
+        )
+    };
+    let files = [("a.js", WORKER)];
+    let project = load(&session("web", "127.0.0.1:8787"), &files).unwrap();
+    assert_eq!(project.sessions[0].listen, "127.0.0.1:8787".parse().ok());
+    for (listen, what) in [
+        ("0.0.0.0:8787", "`0.0.0.0` could be reached from other machines"),
+        ("192.168.1.2:80", "`192.168.1.2` could be reached from other machines"),
+        ("127.0.0.1:0", "`127.0.0.1:0` has no port"),
+        ("localhost:8787", "`localhost:8787` is no address"),
+    ] {
+        let said = complaint(&session("web", listen), &files);
+        assert!(said.contains(&format!("jackfield.toml:4:10: {what}")), "{said}");
+    }
+    let two = session("web", "[::1]:8787") + &session("api", "[::1]:8787");
+    let said = complaint(&two, &files);
+    assert!(said.contains("jackfield.toml:8:10: session `web` listens at [::1]:8787 already"), "{said}");
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use jackfield::control::rows::{self, Extra};
+use jackfield::control::rows;
 use jackfield::control::shape::{
     ChangeRequest, Changed, Events, Links, Reloaded, Sessions, Status, Stopped, millis,
 };
@@ -78,6 +78,7 @@ fn generation(session: &SessionName) -> Generation {
     Generation {
         session: session.clone(),
         number: 3,
+        pid: 4242,
         debug_socket: PathBuf::from("debug.sock"),
         http_sockets: sockets.into_iter().map(|name| (name, PathBuf::from("http.sock"))).collect(),
         cf_header: "cf".to_owned(),
@@ -114,11 +115,9 @@ impl Operator for Desk {
     }
 
     fn sessions(&self) -> Sessions {
-        let extra = |name: &SessionName| Extra {
-            pid: Some(4242),
-            url: (name.to_string() == "web").then(|| "http://127.0.0.1:8787".to_owned()),
-        };
-        let mut sessions = rows::sessions(&self.table.snapshot(), extra);
+        let url =
+            |name: &SessionName| (name.to_string() == "web").then(|| "http://127.0.0.1:8787".to_owned());
+        let mut sessions = rows::sessions(&self.table.snapshot(), url);
         // As if everything had happened a while ago, so that a table of it has the same text every time.
         let since = millis(SystemTime::now() - Duration::from_secs(125));
         sessions.sessions.iter_mut().for_each(|row| row.since_ms = since);

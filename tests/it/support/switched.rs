@@ -75,6 +75,7 @@ fn generation(target: &Target) -> Generation {
     Generation {
         session: target_name(),
         number: 1,
+        pid: 0,
         debug_socket: target.0.debug_socket(),
         http_sockets: HashMap::from(sockets),
         cf_header: CF_HEADER.to_owned(),
