@@ -9,6 +9,7 @@ mod failure;
 mod links;
 mod ls;
 mod place;
+mod progress;
 mod reload;
 mod retarget;
 mod screen;

@@ -1,7 +1,6 @@
 //! `jackfield up`
 
 mod account;
-mod fetch;
 mod signals;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
+use super::progress::FetchBar;
 use super::settings::UpSettings;
 use crate::control::{Daemon, Operator, Parts, Worker, server};
 use crate::router::switch::{Settings, TraceFile};
@@ -46,7 +46,7 @@ pub(super) fn run(settings: UpSettings, as_json: bool) -> Result<(), Failure> {
         .map_err(|error| Failure::project(error).hint("nothing was started; put it right and try again"))?;
     // Without a runtime: it may block for as long as npm downloads, and Ctrl-C should simply end it.
     let options = workerd::Options::from_env(&project.root).map_err(Failure::failed)?;
-    let found = workerd::locate(&options, &mut fetch::Bar::default()).map_err(Failure::failed)?;
+    let found = workerd::locate(&options, &mut FetchBar::default()).map_err(Failure::failed)?;
     let account = Arc::new(Account::new(&project, as_json));
     account.begins(&project.file, &found);
     let prepared = Prepared { project, workerd: found.path, grace, trace_frames, account, began };
