@@ -5,6 +5,7 @@ mod control;
 mod fidelity;
 mod http_face;
 mod links;
+mod replay;
 mod schema;
 mod schema_workerd;
 mod session;
