@@ -29,6 +29,9 @@ pub(super) enum Command {
     /// Start the sessions of a project and keep them linked until Ctrl-C
     #[command(after_help = EXIT_CODES)]
     Up(UpArgs),
+    /// Show what it is about, in seconds, with three sessions of its own
+    #[command(after_help = EXIT_CODES)]
+    Demo(DemoArgs),
     /// Apply an edited project file or script to the running sessions
     #[command(after_help = EXIT_CODES)]
     Reload(OutputArgs),
@@ -58,6 +61,16 @@ pub(super) struct UpArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0, allow_negative_numbers = true)]
     pub(super) grace: f64,
     /// One JSON object a line: what starts, stops and changes
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct DemoArgs {
+    /// Write every decoded frame, with how its ids were changed, as a JSON line
+    #[arg(long, value_name = "FILE")]
+    pub(super) trace_frames: Option<PathBuf>,
+    /// End with one line of JSON: counts, times and truths
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -96,6 +109,7 @@ impl Args {
     pub(super) fn json(&self) -> bool {
         match &self.command {
             Command::Up(args) => args.json,
+            Command::Demo(args) => args.json,
             Command::Retarget(args) => args.output.json,
             Command::Reload(args) | Command::Ls(args) | Command::Links(args) | Command::Down(args) => {
                 args.json

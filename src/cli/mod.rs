@@ -4,6 +4,7 @@
 //! one place, `failure`, and every result through `screen`.
 
 mod args;
+mod demo;
 mod down;
 mod failure;
 mod links;
@@ -48,6 +49,7 @@ fn run(args: Args) -> Result<(), Failure> {
     })?;
     match Settings::resolve(args, &here)? {
         Settings::Up(settings) => up::run(settings, as_json),
+        Settings::Demo(trace_frames) => demo::run(trace_frames.as_deref(), as_json),
         Settings::Reload(place) => runtime()?.block_on(reload::run(&place, as_json)),
         Settings::Ls(place) => runtime()?.block_on(ls::run(&place, as_json)),
         Settings::Links(place) => runtime()?.block_on(links::run(&place, as_json)),

@@ -18,6 +18,8 @@ const MAX_GRACE: f64 = 86_400.0;
 #[derive(Debug)]
 pub(super) enum Settings {
     Up(UpSettings),
+    /// Where every frame is shown.
+    Demo(Option<PathBuf>),
     Reload(Place),
     Ls(Place),
     Links(Place),
@@ -43,6 +45,7 @@ impl Settings {
                 trace_frames: trace_frames.map(|file| here.join(file)),
                 grace: seconds(grace)?,
             }),
+            Command::Demo(args) => Self::Demo(args.trace_frames.map(|file| here.join(file))),
             Command::Reload(_) => Self::Reload(place(file)?),
             Command::Ls(_) => Self::Ls(place(file)?),
             Command::Links(_) => Self::Links(place(file)?),
