@@ -227,7 +227,8 @@ async fn strike(stage: &Stage, target: &str, history: &History, took: &mut Durat
         }
     };
     enough(200).await;
-    let pid = stage.pid(target).and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
+    let pid =
+        stage.pid(target).and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
     let pid = pid.ok_or_else(|| Failure::failed(format!("session {target} has no process to kill")))?;
     let died = Instant::now();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL)

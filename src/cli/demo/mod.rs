@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::failure::Failure;
-use super::up::fetch;
+use super::progress::FetchBar;
 use crate::control::shape::{ChangeRequest, Move};
 use crate::control::{Daemon, Operator, Parts, Worker};
 use crate::router::switch::{Settings, TraceFile};
@@ -128,7 +128,7 @@ pub(super) fn run(trace_frames: Option<&Path>, as_json: bool) -> Result<(), Fail
     })?;
     let here = std::env::current_dir().unwrap_or_else(|_| folder.0.clone());
     let options = workerd::Options::from_env(&here).map_err(Failure::failed)?;
-    let found = workerd::locate(&options, &mut fetch::Bar::default()).map_err(Failure::failed)?;
+    let found = workerd::locate(&options, &mut FetchBar::default()).map_err(Failure::failed)?;
     story::opening(&found);
     let report = super::runtime()?.block_on(play(&folder, found.path, trace_frames))?;
     story::ending(&report);

@@ -27,8 +27,15 @@ fn act(title: &str) {
 }
 
 pub(super) fn opening(workerd: &Workerd) {
-    say(&format!("{STRONG}jackfield demo{STRONG:#}: a worker calls another through a link, and the link moves."));
-    say(&format!("{FAINT}workerd {}, {}: {}{FAINT:#}", workerd.version, workerd.source, workerd.path.display()));
+    say(&format!(
+        "{STRONG}jackfield demo{STRONG:#}: a worker calls another through a link, and the link moves."
+    ));
+    say(&format!(
+        "{FAINT}workerd {}, {}: {}{FAINT:#}",
+        workerd.version,
+        workerd.source,
+        workerd.path.display()
+    ));
 }
 
 pub(super) fn started(took: Duration) {
@@ -95,8 +102,14 @@ pub(super) fn thrown(report: &Report) {
 pub(super) fn killed(report: &Report) {
     let Report { broken_by_kill, parked, kill_to_served_ms, .. } = report;
     check(*parked > 0, &format!("{parked} events waited for the successor of api@green and were served"));
-    check(true, &format!("{broken_by_kill} that had been delivered broke with it, and say that they may be retried"));
-    check(report.failed == 0, &format!("{} failed; the successor served {kill_to_served_ms:.0} ms after the kill", report.failed));
+    check(
+        true,
+        &format!("{broken_by_kill} that had been delivered broke with it, and say that they may be retried"),
+    );
+    check(
+        report.failed == 0,
+        &format!("{} failed; the successor served {kill_to_served_ms:.0} ms after the kill", report.failed),
+    );
 }
 
 pub(super) fn failures(texts: &[String]) {
@@ -108,7 +121,9 @@ pub(super) fn failures(texts: &[String]) {
 pub(super) fn ending(report: &Report) {
     let seconds = report.seconds;
     match report.is_good() {
-        true => say(&format!("\n{GOOD}All of it held{GOOD:#}, in {seconds:.1} s. Now with your own: `jackfield up`.")),
+        true => say(&format!(
+            "\n{GOOD}All of it held{GOOD:#}, in {seconds:.1} s. Now with your own: `jackfield up`."
+        )),
         false => say(&format!("\n{BAD}Not all of it held{BAD:#}, in {seconds:.1} s.")),
     }
 }
