@@ -88,7 +88,7 @@ async function refuse(env) {
             retry,
             hint: hint instanceof Date ? hint.toISOString() : null,
             remote,
-            stack_names_the_thrower: String(stack).includes("checkBalance"),
+            stack: String(stack).split("\n")[0],
         };
     }
 }

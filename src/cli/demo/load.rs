@@ -180,7 +180,7 @@ pub(super) async fn throw(stage: &Stage, report: &mut Report) -> Result<(), Fail
         "retry": { "after": [1, 2, 3] },
         "hint": "1970-01-01T00:00:00.000Z",
         "remote": true,
-        "stack_names_the_thrower": true,
+        "stack": "InsufficientFunds: the account is empty",
     });
     report.error_whole = error == whole;
     if !report.error_whole {

@@ -94,7 +94,7 @@ pub(super) fn held(report: &Report) {
 pub(super) fn thrown(report: &Report) {
     check(
         report.error_whole,
-        "InsufficientFunds: the account is empty — with code, a nested object, a Date and its stack",
+        "InsufficientFunds: the account is empty — with its code, a nested object and a Date",
     );
     act("A target is killed under load");
 }
