@@ -285,7 +285,7 @@ pub fn abort(out: &mut Vec<u8>, exception: &Exception) {
 pub fn unimplemented(out: &mut Vec<u8>, frame: &[u8]) {
     use crate::schema::rpc_capnp::message;
     let mut rest = frame;
-    let options = capnp::message::ReaderOptions::new();
+    let options = super::exception::reader_options(frame);
     let Ok(original) = capnp::serialize::read_message_from_flat_slice(&mut rest, options) else { return };
     let mut reply = capnp::message::Builder::new_default();
     let root = reply.init_root::<message::Builder>();

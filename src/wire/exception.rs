@@ -75,10 +75,27 @@ impl Exception {
     }
 }
 
+/// Reads each word of a frame about once, so that a small frame cannot ask for a large result.
+pub(super) fn reader_options(frame: &[u8]) -> capnp::message::ReaderOptions {
+    let mut options = capnp::message::ReaderOptions::new();
+    options.traversal_limit_in_words(Some(frame.len() / 4 + 64));
+    options
+}
+
 /// The exception in a Return, a Resolve or an Abort. One that cannot be read says so.
 pub fn read(frame: &[u8]) -> Exception {
+    try_read(frame).unwrap_or_else(|error| {
+        Exception::new(Kind::Failed, format!("an exception that cannot be read ({error})"))
+    })
+}
+
+/// As [`read`].
+///
+/// # Errors
+/// Its receiver could not read it either, and would end the connection for it.
+pub fn try_read(frame: &[u8]) -> capnp::Result<Exception> {
     fn inner(mut frame: &[u8]) -> capnp::Result<Exception> {
-        let options = capnp::message::ReaderOptions::new();
+        let options = reader_options(frame);
         let reader = capnp::serialize::read_message_from_flat_slice(&mut frame, options)?;
         let message = reader.get_root::<message::Reader>()?;
         let exception = match message.which()? {
@@ -95,7 +112,5 @@ pub fn read(frame: &[u8]) -> Exception {
         };
         Exception::read(exception)
     }
-    inner(frame).unwrap_or_else(|error| {
-        Exception::new(Kind::Failed, format!("an exception that cannot be read ({error})"))
-    })
+    inner(frame)
 }

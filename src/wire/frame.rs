@@ -9,11 +9,17 @@
 //! aside and goes out behind the frame, as a longer last segment: the segment table keeps its size, only one
 //! length in it changes, and the segment limit of the receiver is never an issue.
 
+use std::collections::VecDeque;
+
 use smallvec::SmallVec;
 use thiserror::Error;
 
 /// Most segments that a message may have: C++ refuses 512 and more.
 pub const MAX_SEGMENTS: usize = 511;
+
+/// Most pointers that are looked at to find the capabilities in an answer: an answer has a handful, behind one or
+/// two structs.
+const MAX_WALK: usize = 1024;
 
 /// Longest pointer path of a promised answer. Paths come from nested structs in a schema; workerd's longest has
 /// two steps, and a reader stops at a nesting of 64.
@@ -48,6 +54,12 @@ pub enum FrameError {
     /// Two parts of the message share words, so that patching one would change the other.
     #[error("two parts of the message share the word {0}")]
     Overlap(u32),
+    /// Something that a receiver would refuse, since it knows no such kind.
+    #[error("what is at word {0} is of a kind that nobody knows")]
+    UnknownKind(u32),
+    /// The receiver of an exception could not read it.
+    #[error("the message carries an exception that cannot be read")]
+    Unreadable,
     /// A capability table or a pointer path is too long.
     #[error("a list of {0} elements is longer than is accepted")]
     ListTooLong(u32),
@@ -217,6 +229,9 @@ impl<'a> Frame<'a> {
     /// It is not a struct, or leaves its segment.
     pub fn child(&mut self, parent: &Struct, index: u16) -> Result<Struct, FrameError> {
         match parent.pointer(index) {
+            Some(ptr) if self.word(ptr) == 0 => {
+                Ok(Struct { ptr, ptr_segment: parent.segment, segment: 0, pos: 0, data: 0, ptrs: 0 })
+            }
             Some(ptr) => self.structure(parent.segment, ptr),
             None => Ok(Struct { ptr: 0, ptr_segment: 0, segment: 0, pos: 0, data: 0, ptrs: 0 }),
         }
@@ -249,16 +264,10 @@ impl<'a> Frame<'a> {
         index: u16,
         max: usize,
     ) -> Result<Option<StructList>, FrameError> {
-        let Some(ptr) = parent.pointer(index) else { return Ok(None) };
+        let Some(ptr) = parent.pointer(index).filter(|ptr| self.word(*ptr) != 0) else { return Ok(None) };
         let found = self.follow(parent.segment, ptr, true)?;
-        if found.word == 0 {
-            return Ok(None);
-        }
         let (kind, size) = (found.word & 3, (found.word >> 32) & 7);
         let words = (found.word >> 35) as u32;
-        if kind == 1 && size != 7 && words == 0 {
-            return Ok(None);
-        }
         if kind != 1 || size != 7 {
             return Err(FrameError::WrongPointer(ptr));
         }
@@ -266,6 +275,9 @@ impl<'a> Frame<'a> {
         self.claim(found.pos, words + 1);
         let tag = self.word(found.pos);
         let (len, (data, ptrs)) = ((tag as u32) >> 2, struct_size(tag));
+        if tag & 3 != 0 {
+            return Err(FrameError::WrongPointer(ptr));
+        }
         if len == 0 {
             return Ok(None);
         }
@@ -273,7 +285,7 @@ impl<'a> Frame<'a> {
             return Err(FrameError::ListTooLong(len));
         }
         let step = u64::from(data) + u64::from(ptrs);
-        if tag & 3 != 0 || data == 0 || step * u64::from(len) > u64::from(words) {
+        if data == 0 || step * u64::from(len) > u64::from(words) {
             return Err(FrameError::WrongPointer(ptr));
         }
         Ok(Some(StructList { segment: found.segment, pos: found.pos + 1, len, data, ptrs }))
@@ -294,6 +306,37 @@ impl<'a> Frame<'a> {
         }
         let word = self.follow(segment, ptr, false).ok()?.word;
         (word as u32 == 3).then_some((word >> 32) as u32)
+    }
+
+    /// The capabilities behind pointer `index` of `parent` that can be reached through structs, each with its path
+    /// and its index. Nothing is claimed. What lies deeper than anybody nests is not looked for.
+    pub fn capabilities(&mut self, parent: &Struct, index: u16) -> SmallVec<[(SmallVec<[u16; 4]>, u32); 2]> {
+        let mut found = SmallVec::new();
+        let Some(ptr) = parent.pointer(index) else { return found };
+        let mut open = VecDeque::from([(parent.segment, ptr, SmallVec::new())]);
+        let mut walked = 0;
+        while let Some((segment, ptr, path)) = open.pop_front() {
+            let Ok(to) = self.follow(segment, ptr, false) else { continue };
+            if to.word as u32 == 3 {
+                found.push((path, (to.word >> 32) as u32));
+                continue;
+            }
+            let (data, ptrs) = struct_size(to.word);
+            let words = u32::from(data) + u32::from(ptrs);
+            if to.word == 0 || to.word & 3 != 0 || self.within(to.segment, to.pos, words, ptr).is_err() {
+                continue;
+            }
+            for field in 0..ptrs {
+                walked += 1;
+                if walked > MAX_WALK || path.len() >= MAX_TRANSFORM {
+                    return found;
+                }
+                let mut path: SmallVec<[u16; 4]> = path.clone();
+                path.push(field);
+                open.push_back((to.segment, to.pos + u32::from(data) + u32::from(field), path));
+            }
+        }
+        found
     }
 
     /// Follows the pointer at `ptr`, through a far pointer too.

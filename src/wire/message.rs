@@ -86,6 +86,11 @@ pub struct Body {
 pub fn body(frame: &mut Frame) -> Result<Body, FrameError> {
     let root = frame.root()?;
     let tag = frame.data(&root, 0) as u16;
+    if root.ptrs == 0 {
+        // A body of zeros may be left out, pointer and all; patching needs a place for the pointer.
+        let root = frame.lengthen(root, 1, 1);
+        return Ok(Body { tag, body: frame.child(&root, 0)? });
+    }
     Ok(Body { tag, body: frame.child(&root, 0)? })
 }
 
@@ -151,7 +156,9 @@ impl Call {
         frame.set_word(self.body.pos, first);
         if self.body.data > 2 {
             let last = frame.word(self.body.pos + 2);
-            frame.set_word(self.body.pos + 2, last & !ALLOW_THIRD_PARTY_TAIL_CALL);
+            // A redirected call is answered like any other, so that its result can be taken.
+            let redirected = if self.results_to == 1 { ONLY_PROMISE_PIPELINE } else { 0 };
+            frame.set_word(self.body.pos + 2, last & !(ALLOW_THIRD_PARTY_TAIL_CALL | redirected));
         }
         patch_target(frame, self.target_at, &self.target, target);
     }
@@ -170,11 +177,14 @@ impl Struct {
 fn target(frame: &mut Frame, body: &Struct) -> Result<(Struct, Target), FrameError> {
     let at = frame.child(body, 0)?;
     let word = frame.data(&at, 0);
-    if (word >> 32) as u16 == 0 {
-        return Ok((at, Target::Import(word as u32)));
+    match (word >> 32) as u16 {
+        0 => Ok((at, Target::Import(word as u32))),
+        1 => {
+            let (question, path) = promised_answer(frame, &at)?;
+            Ok((at, Target::Answer { question, path }))
+        }
+        _ => Err(FrameError::UnknownKind(at.pos)),
     }
-    let (question, path) = promised_answer(frame, &at)?;
-    Ok((at, Target::Answer { question, path }))
 }
 
 fn promised_answer(frame: &mut Frame, parent: &Struct) -> Result<(u32, Transform), FrameError> {
@@ -184,8 +194,10 @@ fn promised_answer(frame: &mut Frame, parent: &Struct) -> Result<(u32, Transform
     if let Some(ops) = frame.structs(&answer, 0, MAX_TRANSFORM)? {
         for index in 0..ops.len {
             let op = frame.data(&ops.at(index), 0);
-            if op as u16 == 1 {
-                path.push((op >> 16) as u16);
+            match op as u16 {
+                0 => {}
+                1 => path.push((op >> 16) as u16),
+                _ => return Err(FrameError::UnknownKind(ops.at(index).pos)),
             }
         }
     }
@@ -274,6 +286,11 @@ impl Payload {
         }
     }
 
+    /// The capabilities in the content that calls can be pipelined on: path, and index in the capability table.
+    pub fn capabilities(&self, frame: &mut Frame) -> SmallVec<[(Transform, u32); 2]> {
+        frame.capabilities(&self.at, 0)
+    }
+
     /// Index in the capability table of the capability at `path` in the content.
     pub fn capability(&self, frame: &mut Frame, path: &[u16]) -> Option<u32> {
         frame.capability(&self.at, 0, path)
@@ -296,7 +313,7 @@ fn descriptor(frame: &mut Frame, at: &Struct) -> Result<Descriptor, FrameError> 
             let third = frame.child(at, 0)?;
             Descriptor::SenderHosted(frame.data(&third, 0) as u32)
         }
-        _ => return Err(FrameError::WrongPointer(at.pos)),
+        _ => return Err(FrameError::UnknownKind(at.pos)),
     })
 }
 
@@ -370,7 +387,7 @@ impl Return {
             3 => Outcome::ResultsSentElsewhere,
             4 => Outcome::TakeFromOtherQuestion(frame.data(&body, 1) as u32),
             5 => Outcome::AwaitFromThirdParty,
-            _ => return Err(FrameError::WrongPointer(body.pos)),
+            _ => return Err(FrameError::UnknownKind(body.pos)),
         };
         Ok(Return {
             body,
@@ -426,7 +443,7 @@ impl Resolve {
                 Some(descriptor(frame, &at)?)
             }
             1 => None,
-            _ => return Err(FrameError::WrongPointer(body.pos)),
+            _ => return Err(FrameError::UnknownKind(body.pos)),
         };
         Ok(Resolve { body, promise: word as u32, cap })
     }
