@@ -63,7 +63,7 @@ impl Engine {
             self.release_caps(caps);
             return Err(error.into());
         }
-        self.note_called(conn, &call.target);
+        self.note_called(conn, &call.target, &dest);
         let asker = (conn, call.question);
         let mut answer = Answer::new(AnswerState::Failed(self.nothing()));
         answer.redirect = call.results_to == 1;
@@ -92,13 +92,20 @@ impl Engine {
         match target {
             Target::Import(id) => {
                 let export = from.exports.get(*id as usize);
-                Ok(self.dest_of(export.ok_or(Fault::Protocol("a target is no export of ours"))?.cap))
+                let export = export.ok_or(Fault::Protocol("a target is no export of ours"))?;
+                match export.told {
+                    Told::Settled | Told::Promise => Ok(self.dest_of(export.cap)),
+                    Told::Resolved | Told::Own => Ok(self.dest_of(self.led(conn, export.cap))),
+                }
             }
             Target::Answer { question, path } => {
                 let Some(answer) = from.answers.get(question).filter(|answer| !answer.finished) else {
                     return Ok(Dest::Broken(self.closed.clone()));
                 };
-                Ok(self.dest_of_answer(answer, path))
+                match answer.led.iter().find(|(led, _)| led == path) {
+                    Some((_, cap)) => Ok(self.dest_of(self.led(conn, *cap))),
+                    None => Ok(self.dest_of_answer(answer, path)),
+                }
             }
         }
     }
@@ -106,8 +113,8 @@ impl Engine {
     fn dest_of_answer(&self, answer: &Answer, path: &Transform) -> Dest {
         let remote =
             |conn, question| Dest::Remote { conn, target: Target::Answer { question, path: path.clone() } };
-        if let Some((conn, question)) = answer.tail {
-            return remote(conn, question);
+        if let Some((conn, question)) = answer.tails.first() {
+            return remote(*conn, *question);
         }
         match &answer.state {
             AnswerState::Forwarded { conn, question } => remote(*conn, *question),
@@ -128,7 +135,7 @@ impl Engine {
         let index = self.follow(cap);
         match self.caps.get(index as usize).map(|cap| &cap.home) {
             Some(Home::Import { conn, id }) => Dest::Remote { conn: *conn, target: Target::Import(*id) },
-            Some(Home::Answer { conn, question, path }) => Dest::Remote {
+            Some(Home::Answer { conn, question, path, .. }) => Dest::Remote {
                 conn: *conn,
                 target: Target::Answer { question: *question, path: path.clone() },
             },
@@ -139,29 +146,47 @@ impl Engine {
         }
     }
 
-    /// Remembers that a call goes along a promise, for the embargo that its resolution may need.
-    pub(super) fn note_called(&mut self, conn: u32, target: &Target) {
-        let Some(from) = self.conns.get_mut(conn as usize) else { return };
-        match target {
-            Target::Import(id) => {
-                if let Some(export) = from.exports.get_mut(*id as usize) {
-                    export.called |= export.promise;
+    /// Remembers that a call goes along a promise to `dest`, for the embargo that its resolution may need.
+    pub(super) fn note_called(&mut self, conn: u32, target: &Target, dest: &Dest) {
+        if let Target::Import(id) = target {
+            let export =
+                self.conns.get_mut(conn as usize).and_then(|from| from.exports.get_mut(*id as usize));
+            match export {
+                Some(Export { told: Told::Settled, .. }) | None => return,
+                Some(Export { told: Told::Promise, called, .. }) => return *called = true,
+                Some(_) => {}
+            }
+        }
+        match dest {
+            Dest::Remote { conn: to, target: Target::Import(id) } => {
+                let import = self.conns.get(*to as usize).and_then(|to| to.imports.get(id));
+                if let Some(cap) = import.filter(|import| import.promise).map(|import| import.cap) {
+                    self.note_called_cap(conn, cap);
                 }
             }
-            Target::Answer { question, path } => {
-                let Some(answer) = from.answers.get(question) else { return };
-                let AnswerState::Forwarded { conn, question } = answer.state else { return };
-                let tail = answer.tail;
-                let (conn, question) = tail.unwrap_or((conn, question));
-                let Some(question) =
-                    self.conns.get_mut(conn as usize).and_then(|conn| conn.question(question))
+            Dest::Remote { conn: to, target: Target::Answer { question, path } } => {
+                let Some(question) = self.conns.get_mut(*to as usize).and_then(|to| to.question(*question))
                 else {
                     return;
                 };
-                let open = !question.returned || tail.is_some();
+                // A question that was answered by a tail call keeps what was called on it.
+                let open = !question.returned || question.tail;
                 if open && question.called.len() < MAX_CALLED && !question.called.contains(path) {
                     question.called.push(path.clone());
                 }
+            }
+            Dest::Promise(cap) => self.note_called_cap(conn, *cap),
+            Dest::Object(_) | Dest::Held(_) | Dest::Broken(_) => {}
+        }
+    }
+
+    /// Remembers the same for a capability to which other names of the peer's have led.
+    fn note_called_cap(&mut self, conn: u32, cap: u32) {
+        let Some(cap) = self.caps.get(cap as usize) else { return };
+        let Some(from) = self.conns.get_mut(conn as usize) else { return };
+        for (_, id) in cap.exports.iter().filter(|(to, _)| *to == conn) {
+            if let Some(export) = from.exports.get_mut(*id as usize) {
+                export.called |= export.told == Told::Promise;
             }
         }
     }
@@ -237,8 +262,13 @@ impl Engine {
                 self.maybe_finish(conn, id);
                 Ok(())
             }
-            // A promise that the peer cannot have resolved: what it would have become is of no use to it.
-            message::tag::RESOLVE => Ok(()),
+            // The peer did not take what the promise became.
+            message::tag::RESOLVE => match resolved(&mut echoed) {
+                Some(Descriptor::SenderHosted(id) | Descriptor::SenderPromise(id)) => {
+                    self.release_export(conn, id, 1)
+                }
+                _ => Ok(()),
+            },
             _ => Err(Fault::Protocol("a message that every peer speaks came back as unimplemented")),
         }
     }
@@ -276,6 +306,14 @@ fn cap_at(frame: &[u8], path: &[u16]) -> Option<u32> {
         message::Outcome::Results(payload) => payload.capability(&mut frame, path),
         _ => None,
     }
+}
+
+/// The capability in the Resolve inside an Unimplemented.
+fn resolved(bytes: &mut [u8]) -> Option<Descriptor> {
+    let mut frame = Frame::new(bytes).ok()?;
+    let outer = message::body(&mut frame).ok()?;
+    let inner = frame.child(&outer.body, 0).ok()?;
+    message::Resolve::parse(&mut frame, inner).ok()?.cap
 }
 
 /// Tag and id of the message inside an Unimplemented.

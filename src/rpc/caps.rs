@@ -9,6 +9,9 @@ use crate::wire::exception::{Exception, Kind};
 use crate::wire::frame::Frame;
 use crate::wire::message::{Descriptor, NO_EARLY_CANCELLATION_WORKAROUND, Payload, Target};
 
+/// Most promises that are followed in a row for one call.
+const MAX_LED: usize = 64;
+
 impl Engine {
     /// A new capability with one reference, the caller's.
     pub(super) fn new_cap(&mut self, home: Home) -> u32 {
@@ -38,10 +41,16 @@ impl Engine {
                     self.send(conn, |out| build::release(out, id, import.count));
                 }
             }
-            Home::Answer { conn, question, .. } => {
+            Home::Answer { conn, question, at, .. } => {
                 if let Some(from) = self.conns.get_mut(conn as usize).and_then(|conn| conn.question(question))
                 {
-                    from.derived.retain(|cap| *cap != index);
+                    from.derived.swap_remove(at as usize);
+                    let moved = from.derived.get(at as usize).copied();
+                    if let Some(Cap { home: Home::Answer { at: moved, .. }, .. }) =
+                        moved.and_then(|cap| self.caps.get_mut(cap as usize))
+                    {
+                        *moved = at;
+                    }
                     self.maybe_finish(conn, question);
                 }
             }
@@ -164,11 +173,13 @@ impl Engine {
 
     /// A capability in the answer to a question of ours that is not finished yet.
     pub(super) fn derive(&mut self, conn: u32, question: u32, path: crate::wire::message::Transform) -> u32 {
-        let cap = self.new_cap(Home::Answer { conn, question, path });
-        if let Some(from) = self.conns.get_mut(conn as usize).and_then(|conn| conn.question(question)) {
-            from.derived.push(cap);
-        }
-        cap
+        let next = self.caps.vacant_key() as u32;
+        let Some(from) = self.conns.get_mut(conn as usize).and_then(|conn| conn.question(question)) else {
+            return self.broken("The question is not open.");
+        };
+        let at = from.derived.len() as u32;
+        from.derived.push(next);
+        self.new_cap(Home::Answer { conn, question, path, at })
     }
 
     /// Names `cap` in a message to `to`, counting the descriptor if it is an export of ours.
@@ -177,7 +188,7 @@ impl Engine {
         match self.caps.get(index as usize).map(|cap| &cap.home) {
             None => return Descriptor::None,
             Some(Home::Import { conn, id }) if *conn == to => return Descriptor::ReceiverHosted(*id),
-            Some(Home::Answer { conn, question, path }) if *conn == to => {
+            Some(Home::Answer { conn, question, path, .. }) if *conn == to => {
                 return Descriptor::ReceiverAnswer { question: *question, path: path.clone() };
             }
             Some(_) => {}
@@ -189,28 +200,52 @@ impl Engine {
     pub(super) fn export(&mut self, index: u32, to: u32) -> Descriptor {
         let unresolved = self.is_promise(index);
         let Some(cap) = self.caps.get_mut(index as usize) else { return Descriptor::None };
-        let known = cap.exports.iter().find(|(conn, _)| *conn == to).map(|(_, id)| *id);
         let Some(conn) = self.conns.get_mut(to as usize) else { return Descriptor::None };
-        let (id, promise) = match known {
+        let ids = cap.exports.iter().filter(|(conn, _)| *conn == to);
+        let known = ids.map(|(_, id)| *id).find(|id| {
+            let export = conn.exports.get(*id as usize);
+            export.is_some_and(|export| matches!(export.told, Told::Settled | Told::Promise))
+        });
+        let (id, told) = match known {
             Some(id) => match conn.exports.get_mut(id as usize) {
                 Some(export) => {
                     export.count += 1;
-                    (id, export.promise)
+                    (id, export.told)
                 }
                 None => return Descriptor::None,
             },
             None => {
                 cap.refs += 1;
-                let export = Export { cap: index, count: 1, promise: unresolved, called: false };
+                let told = if unresolved { Told::Promise } else { Told::Settled };
+                let export = Export { cap: index, count: 1, told, called: false, now: None };
                 let id = conn.exports.insert(export) as u32;
                 cap.exports.push((to, id));
                 if conn.exports.len() > self.limits.exports {
                     self.overflow = Some(to);
                 }
-                (id, unresolved)
+                (id, told)
             }
         };
-        if promise { Descriptor::SenderPromise(id) } else { Descriptor::SenderHosted(id) }
+        if told == Told::Promise { Descriptor::SenderPromise(id) } else { Descriptor::SenderHosted(id) }
+    }
+
+    /// What calls of `conn` on `cap` have to reach now, if `conn` was told that a promise on the way became
+    /// something else: what it was told, so that they stay behind and before its other calls there.
+    pub(super) fn led(&self, conn: u32, cap: u32) -> u32 {
+        let mut index = self.follow(cap);
+        // Two peers may resolve their promises to each other's; nobody resolves more of them in a row than this.
+        for _ in 0..MAX_LED {
+            let Some(cap) = self.caps.get(index as usize) else { break };
+            let exports = self.conns.get(conn as usize).map(|conn| &conn.exports);
+            let now = cap.exports.iter().filter(|(to, _)| *to == conn).find_map(|(_, id)| {
+                exports.and_then(|exports| exports.get(*id as usize)).and_then(|export| export.now)
+            });
+            match now {
+                Some(now) => index = self.follow(now),
+                None => break,
+            }
+        }
+        index
     }
 
     /// Whether a Resolve for `cap` is still to come from its home.
@@ -250,6 +285,9 @@ impl Engine {
             let export = from.exports.remove(id as usize);
             if let Some(cap) = self.caps.get_mut(export.cap as usize) {
                 cap.exports.retain(|at| *at != (conn, id));
+            }
+            if let Some(now) = export.now {
+                self.release_cap(now);
             }
             self.release_cap(export.cap);
         }

@@ -3,28 +3,15 @@
 use super::engine::{Engine, Fault};
 use super::tables::*;
 use crate::wire::build;
-use crate::wire::message::{Loopback, Target};
+use crate::wire::message::Target;
+
+const NOT_BACK: Fault = Fault::Protocol("a Disembargo for a capability that does not lead back");
 
 impl Engine {
-    pub(super) fn on_disembargo(
-        &mut self,
-        conn: u32,
-        target: Target,
-        loopback: Loopback,
-    ) -> Result<(), Fault> {
-        match loopback {
-            Loopback::Sender(id) => self.on_sender_loopback(conn, target, id),
-            Loopback::Receiver(id) => self.on_receiver_loopback(conn, target, id),
-            Loopback::Other => Err(Fault::Protocol("a Disembargo of level 3")),
-        }
-    }
-
-    fn on_sender_loopback(&mut self, conn: u32, target: Target, id: u32) -> Result<(), Fault> {
+    pub(super) fn on_sender_loopback(&mut self, conn: u32, target: Target, id: u32) -> Result<(), Fault> {
         let dest = self.dest(conn, &target)?;
         match dest {
-            Dest::Object(_) => {
-                return Err(Fault::Protocol("a Disembargo for a capability that does not lead back"));
-            }
+            Dest::Object(_) => return Err(NOT_BACK),
             Dest::Promise(_) | Dest::Held(_) => {
                 let held = match (&dest, target) {
                     (Dest::Promise(cap), _) => HeldTarget::Cap(self.retain_cap(*cap)),
@@ -36,6 +23,9 @@ impl Engine {
                 self.enqueue(Waiting::Disembargo { conn, serial, id, target: held }, &dest);
             }
             Dest::Remote { conn: to, .. } if to != conn => {
+                if !self.was_own(conn, &target) {
+                    return Err(NOT_BACK);
+                }
                 let open = self.conns.get(to as usize).map_or(0, |to| to.embargoes.len());
                 if open >= self.limits.embargoes {
                     return Err(Fault::Limit { what: "embargoes", max: self.limits.embargoes });
@@ -45,6 +35,18 @@ impl Engine {
             dest => self.pass_disembargo(conn, id, dest),
         }
         Ok(())
+    }
+
+    /// Whether `conn` was told that what it calls `target` became, or brought, a capability of its own. Another
+    /// peer would be ended for a Disembargo that does not lead back to us.
+    fn was_own(&self, conn: u32, target: &Target) -> bool {
+        let Some(from) = self.conns.get(conn as usize) else { return false };
+        match target {
+            Target::Import(id) => {
+                from.exports.get(*id as usize).is_some_and(|export| export.told == Told::Own)
+            }
+            Target::Answer { question, .. } => from.answers.get(question).is_some_and(|answer| answer.own),
+        }
     }
 
     /// Sends a Disembargo of `conn` on, or back where the way ends here: all that came before it on that way has
@@ -67,7 +69,7 @@ impl Engine {
         }
     }
 
-    fn on_receiver_loopback(&mut self, conn: u32, target: Target, id: u32) -> Result<(), Fault> {
+    pub(super) fn on_receiver_loopback(&mut self, conn: u32, target: Target, id: u32) -> Result<(), Fault> {
         let peer = self.conns.get_mut(conn as usize).ok_or(Fault::Protocol("the connection has ended"))?;
         let embargo = peer
             .embargoes
@@ -80,15 +82,13 @@ impl Engine {
                 if !self.is_same(to, serial) {
                     return Ok(());
                 }
-                match way {
-                    Dest::Remote { conn: back, target } if back == to => {
-                        self.send(to, |out| build::disembargo(out, &target, true, id));
-                    }
-                    Dest::Broken(_) => {
-                        self.send(to, |out| build::disembargo(out, &Target::Import(0), true, id));
-                    }
-                    _ => return Err(Fault::Protocol("a Disembargo came back on another way")),
-                }
+                let target = match way {
+                    Dest::Remote { conn: back, target } if back == to => target,
+                    // The receiver may have resolved its own promise to something else meanwhile. It goes by
+                    // the id, which only a Disembargo that was forwarded could know.
+                    _ => Target::Import(0),
+                };
+                self.send(to, |out| build::disembargo(out, &target, true, id));
             }
         }
         Ok(())

@@ -25,8 +25,8 @@ impl Engine {
         self.end_answers(conn);
         self.end_exports(conn, &mut gone);
         self.end_imports(&mut gone, &reason);
-        self.end_questions(conn, gone.questions.drain().collect(), &reason);
-        self.end_questions(conn, gone.high.drain().map(|(_, question)| question).collect(), &reason);
+        self.end_questions(conn, std::mem::take(&mut gone.questions), &reason);
+        self.end_questions(conn, std::mem::take(&mut gone.high), &reason);
         for embargo in gone.embargoes.drain() {
             match embargo {
                 Embargo::Switch { promise } => self.lift(promise),
@@ -73,6 +73,9 @@ impl Engine {
             if let Some(cap) = self.caps.get_mut(export.cap as usize) {
                 cap.exports.retain(|at| *at != (conn, id as u32));
             }
+            if let Some(now) = export.now {
+                self.release_cap(now);
+            }
             self.release_cap(export.cap);
         }
     }
@@ -86,8 +89,14 @@ impl Engine {
         }
     }
 
-    fn end_questions(&mut self, conn: u32, questions: Vec<Question>, reason: &Arc<Exception>) {
-        for question in questions {
+    fn end_questions(
+        &mut self,
+        conn: u32,
+        questions: impl IntoIterator<Item = (impl TryInto<u32>, Question)>,
+        reason: &Arc<Exception>,
+    ) {
+        for (id, question) in questions {
+            let id = id.try_into().unwrap_or(u32::MAX);
             for cap in &question.derived {
                 if let Some(cap) = self.caps.get_mut(*cap as usize) {
                     cap.home = Home::Broken(reason.clone());
@@ -96,8 +105,10 @@ impl Engine {
             }
             for asker in question.asker.into_iter().chain(question.also) {
                 let Some(answer) = self.answer(asker) else { continue };
-                if answer.tail.is_some_and(|(to, _)| to == conn) {
-                    answer.tail = None;
+                if answer.tails.contains(&(conn, id)) {
+                    // It had only said who answers, and that one may still do so.
+                    answer.tails.retain(|tail| *tail != (conn, id));
+                    continue;
                 }
                 if answer.returned || answer.lent {
                     answer.state = AnswerState::Failed(reason.clone());

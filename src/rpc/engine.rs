@@ -8,7 +8,7 @@ use super::tables::*;
 use super::trace::{Trace, TraceRecord};
 use crate::wire::exception::{self, Exception, Kind};
 use crate::wire::frame::{Frame, FrameError};
-use crate::wire::message::{self, tag};
+use crate::wire::message::{self, Loopback, tag};
 use crate::wire::{build, frame};
 
 /// Why a peer's connection has to end. Always that peer's fault.
@@ -154,6 +154,8 @@ impl Engine {
             return;
         }
         self.received += 1;
+        // What the host made us export is not this peer's doing.
+        self.overflow = None;
         self.trace(conn, false, bytes);
         let handled = self.handle(conn, bytes);
         let handled = match self.overflow.take() {
@@ -163,12 +165,15 @@ impl Engine {
             None => handled,
         };
         if let Err(fault) = handled {
-            let reason = Exception::new(Kind::Failed, fault.to_string());
-            self.send(conn, |out| build::abort(out, &reason));
-            let reason = Exception::disconnected(format!("The peer broke the protocol: {fault}."));
-            self.end(conn, reason, true);
+            self.end_hostile(conn, &fault.to_string());
         }
         self.settle();
+    }
+
+    pub(super) fn end_hostile(&mut self, conn: u32, why: &str) {
+        let reason = Exception::new(Kind::Failed, why);
+        self.send(conn, |out| build::abort(out, &reason));
+        self.end(conn, Exception::disconnected(format!("The peer broke the protocol: {why}.")), true);
     }
 
     fn handle(&mut self, conn: u32, bytes: &mut [u8]) -> Result<(), Fault> {
@@ -190,7 +195,14 @@ impl Engine {
             tag::DISEMBARGO => {
                 let (target, loopback) = message::disembargo(&mut frame, &body)?;
                 frame.check_disjoint()?;
-                self.on_disembargo(conn, target, loopback)
+                match loopback {
+                    Loopback::Sender(id) => self.on_sender_loopback(conn, target, id),
+                    Loopback::Receiver(id) => self.on_receiver_loopback(conn, target, id),
+                    Loopback::Other => {
+                        self.send(conn, |out| build::unimplemented(out, frame.bytes()));
+                        Ok(())
+                    }
+                }
             }
             tag::BOOTSTRAP => {
                 let question = message::bootstrap(&frame, &body);
@@ -220,9 +232,7 @@ impl Engine {
 
     /// Ends a connection whose bytes are no frames, or that is beyond a bound which the host watches.
     pub fn reject(&mut self, conn: ConnId, why: &str) {
-        let reason = Exception::new(Kind::Failed, why);
-        self.send(conn.0, |out| build::abort(out, &reason));
-        self.end(conn.0, Exception::disconnected(format!("The peer broke the protocol: {why}.")), true);
+        self.end_hostile(conn.0, why);
         self.settle();
     }
 
@@ -310,5 +320,13 @@ impl Engine {
                 return;
             }
         }
+    }
+}
+
+impl Drop for Engine {
+    /// The budget is the process's: what still waits in here gives its bytes back.
+    fn drop(&mut self) {
+        let bytes = self.held.iter().map(|(_, held)| held.frame.len()).sum();
+        self.budget.give(bytes);
     }
 }

@@ -40,13 +40,16 @@ impl Engine {
     /// that has to be confirmed to the asker.
     pub(super) fn detach_answer(&mut self, asker: Asker, flags: u64) -> bool {
         let Some(answer) = self.answer(asker) else { return false };
-        let (lent, tail) = (answer.lent, answer.tail.take());
-        let untaken = answer.untaken.take();
+        let (lent, tails) = (answer.lent, std::mem::take(&mut answer.tails));
+        let (untaken, led) = (answer.untaken.take(), std::mem::take(&mut answer.led));
         let closed = self.closed.clone();
         let Some(answer) = self.answer(asker) else { return false };
         let state = std::mem::replace(&mut answer.state, AnswerState::Failed(closed));
         if let Some(Untaken::Frame { caps, .. }) = untaken.map(|untaken| *untaken) {
             self.release_caps(caps);
+        }
+        for (_, cap) in led {
+            self.release_cap(cap);
         }
         let awaited = match state {
             AnswerState::Forwarded { conn, question } if lent => {
@@ -77,8 +80,8 @@ impl Engine {
             }
             AnswerState::Failed(_) => false,
         };
-        if let Some((conn, question)) = tail {
-            // The question that said where to take the answer from was kept for the calls on it.
+        for (conn, question) in tails {
+            // The questions that said where to take the answer from were kept for the calls on them.
             self.detach_question(conn, question, asker, flags);
         }
         awaited

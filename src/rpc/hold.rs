@@ -118,7 +118,12 @@ impl Engine {
                 }
                 if self.is_same(conn, serial) {
                     self.uncount_waiting(conn);
-                    self.pass_disembargo(conn, id, dest);
+                    match dest {
+                        Dest::Remote { conn: to, .. } if to != conn => {
+                            self.end_hostile(conn, "a Disembargo for a capability that does not lead back");
+                        }
+                        dest => self.pass_disembargo(conn, id, dest),
+                    }
                 }
                 self.release_target(target);
             }
@@ -160,6 +165,10 @@ impl Engine {
                 self.fail_held(key, reason);
             }
             Dest::Remote { .. } => {
+                if let HeldTarget::Answer { conn, question, path } = &target {
+                    let target = Target::Answer { question: *question, path: path.clone() };
+                    self.note_called(*conn, &target, &dest);
+                }
                 self.depart(key, dest);
                 self.release_target(target);
             }

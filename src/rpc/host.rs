@@ -103,8 +103,7 @@ impl Engine {
     /// The capability at `path` in the answer to an open question of the host's, there or still to come.
     pub fn pipeline(&mut self, question: QuestionId, path: &[u16]) -> CapId {
         let path = Transform::from_slice(path);
-        let descriptor = Descriptor::ReceiverAnswer { question: question.0, path: path.clone() };
-        self.note_called(HOST, &Target::Answer { question: question.0, path });
+        let descriptor = Descriptor::ReceiverAnswer { question: question.0, path };
         match self.intake_one(HOST, descriptor) {
             Ok(Some(cap)) => CapId(cap),
             Ok(None) | Err(_) => CapId(self.broken("The question is not open.")),

@@ -6,7 +6,7 @@ use super::engine::{Engine, Fault};
 use super::tables::*;
 use crate::wire::build;
 use crate::wire::exception::{self, Exception};
-use crate::wire::frame::{Frame, Struct};
+use crate::wire::frame::{Frame, FrameError, Struct};
 use crate::wire::message::{Descriptor, Outcome, Resolve, Target, Transform};
 
 impl Engine {
@@ -47,10 +47,8 @@ impl Engine {
                 self.dropped.push(cap);
             }
             None => {
-                let mut bytes = Vec::new();
-                frame.write(&mut bytes);
-                let reason = Arc::new(exception::read(&bytes));
-                self.resolve_exports(promise, &Err(reason));
+                let reason = exception::try_read(frame.bytes()).map_err(|_| FrameError::Unreadable)?;
+                self.resolve_exports(promise, &Err(Arc::new(reason)));
             }
         }
         Ok(())
@@ -63,9 +61,9 @@ impl Engine {
         for (conn, id) in exports {
             let export = self.conns.get_mut(conn as usize).and_then(|conn| conn.exports.get_mut(id as usize));
             if let Some(export) = export
-                && export.promise
+                && export.told == Told::Promise
             {
-                export.promise = false;
+                export.told = Told::Resolved;
                 expecting.push((conn, id, export.called));
             }
         }
@@ -74,11 +72,11 @@ impl Engine {
 
     /// Tells those who hold `cap` as a promise what it became, where calls did not go along any peer.
     pub(super) fn resolve_exports(&mut self, cap: u32, to: &Result<u32, Arc<Exception>>) {
-        for (conn, id, _) in self.take_expecting(cap) {
+        for (conn, id, called) in self.take_expecting(cap) {
             match to {
                 Ok(to) => {
                     let descriptor = self.describe(*to, conn);
-                    self.send(conn, |out| build::resolve(out, id, &descriptor));
+                    self.tell(conn, id, called, &descriptor, None);
                 }
                 Err(reason) => self.send(conn, |out| build::resolve_exception(out, id, reason)),
             }
@@ -95,46 +93,73 @@ impl Engine {
         along: (u32, Target),
     ) {
         for (conn, id, called) in self.take_expecting(cap) {
-            let descriptor = match called {
-                true => self.describe_after(to, conn, along.0, answers, along.1.clone()),
-                false => self.describe(to, conn),
-            };
-            self.send(conn, |out| build::resolve(out, id, &descriptor));
+            if called && self.is_third(to, conn, answers) {
+                let now = self.embargo(to, along.0, &along.1);
+                let descriptor = self.export(now, conn);
+                self.tell(conn, id, called, &descriptor, Some(now));
+                continue;
+            }
+            let descriptor = self.describe(to, conn);
+            // A call that crosses the Resolve must not come behind one that was sent after it.
+            let moves =
+                self.is_third(to, conn, answers) || matches!(descriptor, Descriptor::SenderPromise(_));
+            let now = moves.then(|| self.retain_cap(self.follow(to)));
+            self.tell(conn, id, called, &descriptor, now);
         }
     }
 
-    /// As [`Engine::describe`], for a capability that takes the place of `target` on the connection `along`, on
-    /// which calls of `to` went. If it lives on a third connection or here, later calls could overtake those:
-    /// `to` gets a promise on which calls wait until a Disembargo has gone along and come back.
-    pub(super) fn describe_after(
-        &mut self,
-        cap: u32,
-        to: u32,
-        along: u32,
-        answers: Option<u32>,
-        target: Target,
-    ) -> Descriptor {
-        let index = self.follow(cap);
-        let third = match self.caps.get(index as usize).map(|cap| &cap.home) {
+    /// Sends the Resolve of the export `id`. Takes the reference to `now`, where calls on it go from now on.
+    fn tell(&mut self, conn: u32, id: u32, called: bool, descriptor: &Descriptor, now: Option<u32>) {
+        match descriptor {
+            // Calls that are still on their way along the old promise count for the new one.
+            Descriptor::SenderPromise(new) if called => self.mark_called(conn, *new),
+            _ => {}
+        }
+        let own = matches!(descriptor, Descriptor::ReceiverHosted(_) | Descriptor::ReceiverAnswer { .. });
+        let export = self.conns.get_mut(conn as usize).and_then(|conn| conn.exports.get_mut(id as usize));
+        match export {
+            Some(export) => {
+                export.told = if own { Told::Own } else { Told::Resolved };
+                export.now = now;
+            }
+            None => self.dropped.extend(now),
+        }
+        self.send(conn, |out| build::resolve(out, id, descriptor));
+    }
+
+    pub(super) fn mark_called(&mut self, conn: u32, id: u32) {
+        let export = self.conns.get_mut(conn as usize).and_then(|conn| conn.exports.get_mut(id as usize));
+        if let Some(export) = export {
+            export.called = true;
+        }
+    }
+
+    /// Whether calls of `to` on `cap` take another way than those that it sent along a promise of `answers`: the
+    /// capability lives on a third connection, or here.
+    pub(super) fn is_third(&self, cap: u32, to: u32, answers: Option<u32>) -> bool {
+        match self.caps.get(self.follow(cap) as usize).map(|cap| &cap.home) {
             Some(Home::Import { conn, .. } | Home::Answer { conn, .. }) => {
                 *conn != to && Some(*conn) != answers
             }
             Some(Home::Object(_) | Home::Promise(_)) => true,
-            _ => false,
-        };
-        if !third {
-            return self.describe(cap, to);
+            Some(Home::Alias(_) | Home::Broken(_)) | None => false,
         }
-        let known = self.retain_cap(index);
+    }
+
+    /// A promise (with a reference) on which calls wait until a Disembargo has gone along `target` on the
+    /// connection `along` and come back. It becomes `cap`.
+    pub(super) fn embargo(&mut self, cap: u32, along: u32, target: &Target) -> u32 {
+        let known = self.retain_cap(self.follow(cap));
         let promise = Promise { known: Some(known), queue: Default::default() };
         let promise = self.new_cap(Home::Promise(Box::new(promise)));
-        let Some(peer) = self.conns.get_mut(along as usize) else {
-            self.release_cap(promise);
-            return self.describe(cap, to);
+        let Some(peer) = self.conns.get_mut(along as usize).filter(|peer| !peer.ended) else {
+            let known = self.retain_cap(known);
+            self.resolve_promise(promise, Ok(known));
+            return promise;
         };
         let id = peer.embargoes.insert(Embargo::Switch { promise }) as u32;
-        self.send(along, |out| build::disembargo(out, &target, false, id));
-        self.export(promise, to)
+        self.send(along, |out| build::disembargo(out, target, false, id));
+        self.retain_cap(promise)
     }
 
     /// The capabilities whose home is a question, with their paths.

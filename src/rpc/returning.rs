@@ -9,7 +9,7 @@ use super::engine::{Engine, Event, Fault, Incoming};
 use super::tables::*;
 use crate::wire::build::{self, Content};
 use crate::wire::exception::{self, Exception};
-use crate::wire::frame::{Frame, Struct};
+use crate::wire::frame::{Frame, FrameError, Struct};
 use crate::wire::message::{self, Descriptor, Outcome, Payload, Return, Target, Transform};
 
 type Called = SmallVec<[Transform; 1]>;
@@ -31,6 +31,9 @@ impl Engine {
         }
         let finished = question.finished;
         self.check_outcome(conn, &ret.outcome, finished)?;
+        if matches!(ret.outcome, Outcome::Exception) && exception::try_read(frame.bytes()).is_err() {
+            return Err(FrameError::Unreadable.into());
+        }
         let caps = match &ret.outcome {
             // Our Finish told the peer to release them itself.
             Outcome::Results(payload) if !finished => self.intake(conn, &mut frame, payload)?,
@@ -54,10 +57,9 @@ impl Engine {
             Outcome::AwaitFromThirdParty => Err(Fault::Protocol("a Return names a third party")),
             Outcome::TakeFromOtherQuestion(id) => {
                 let answer = self.conns.get(conn as usize).and_then(|conn| conn.answers.get(id));
-                match answer {
-                    Some(answer) if answer.redirect && !answer.lent && !answer.returned => Ok(()),
-                    None if finished => Ok(()),
-                    _ => Err(Fault::Protocol("a Return takes the answer of no redirected call")),
+                match finished || answer.is_some_and(Answer::can_be_taken) {
+                    true => Ok(()),
+                    false => Err(Fault::Protocol("a Return takes the answer of no redirected call")),
                 }
             }
             _ => Ok(()),
@@ -81,7 +83,10 @@ impl Engine {
         let asker = question.asker;
         // A tail call's result comes later, and goes by what was called here until then.
         let called = match ret.outcome {
-            Outcome::TakeFromOtherQuestion(_) => Called::new(),
+            Outcome::TakeFromOtherQuestion(_) => {
+                question.tail = true;
+                Called::new()
+            }
             _ => std::mem::take(&mut question.called),
         };
         let exports = std::mem::take(&mut question.param_exports);
@@ -168,14 +173,13 @@ impl Engine {
         if conn == HOST {
             return self.return_to_host(id, frame, &ret.outcome, caps);
         }
-        let tail = answer.tail;
+        let tail = answer.tails.first().copied();
         answer.returned = true;
         let called = if tail.is_some() { self.called_on_tail(asker) } else { called };
-        if let Outcome::Results(payload) = &ret.outcome {
-            let descriptors = self.describe_results(conn, from, tail, &called, &mut frame, payload, &caps);
-            if let Some(answer) = self.answer(asker) {
-                answer.result_exports = exported(&descriptors);
-            }
+        if let Outcome::Results(payload) = &ret.outcome
+            && !caps.is_empty()
+        {
+            let descriptors = self.describe_results(asker, from, &called, &mut frame, payload, &caps);
             payload.patch(&mut frame, &descriptors);
         }
         let no_finish = ret.no_finish_needed && tail.is_none();
@@ -183,8 +187,9 @@ impl Engine {
         ret.set_no_finish_needed(&mut frame, no_finish);
         self.send(conn, |out| frame.write(out));
         if no_finish {
-            if let Some(conn) = self.conns.get_mut(conn as usize) {
-                conn.answers.remove(&id);
+            let answer = self.conns.get_mut(conn as usize).and_then(|conn| conn.answers.remove(&id));
+            for (_, cap) in answer.map(|answer| answer.led).unwrap_or_default() {
+                self.release_cap(cap);
             }
             if let Some(question) =
                 from.and_then(|(conn, id)| self.conns.get_mut(conn as usize)?.question(id))
@@ -197,34 +202,65 @@ impl Engine {
 
     /// The capability table of results, as their asker has to see it. A capability that lives neither with the
     /// peer that answers nor with the asker is reached faster than the calls that went along the answer: it
-    /// is put under an embargo.
-    #[allow(clippy::too_many_arguments)]
+    /// is put under an embargo. Calls along the answer that cross its Return go the way of those after it.
     fn describe_results(
         &mut self,
-        to: u32,
+        asker: Asker,
         from: Option<(u32, u32)>,
-        tail: Option<(u32, u32)>,
         called: &Called,
         frame: &mut Frame,
         payload: &Payload,
         caps: &CapList,
     ) -> SmallVec<[Descriptor; 4]> {
+        let to = asker.0;
+        let tail = self.answer(asker).and_then(|answer| answer.tails.first().copied());
+        let answers = if tail.is_some() { None } else { from.map(|(conn, _)| conn) };
+        let along = tail.or(from);
+        let paths = payload.capabilities(frame);
         let mut descriptors = SmallVec::new();
+        let (mut led, mut own) = (Vec::new(), false);
         for (index, cap) in caps.iter().enumerate() {
             let Some(cap) = *cap else {
                 descriptors.push(Descriptor::None);
                 continue;
             };
-            let path = called.iter().find(|path| payload.capability(frame, path) == Some(index as u32));
-            let descriptor = match (path, tail.or(from)) {
-                (Some(path), Some((conn, question))) => {
+            let third = along.is_some() && self.is_third(cap, to, answers);
+            let mut now = self.retain_cap(self.follow(cap));
+            let (mut embargoed, mut any_called) = (false, false);
+            let here = || paths.iter().filter(|(_, at)| *at == index as u32).map(|(path, _)| path);
+            for path in here().filter(|path| called.contains(path)) {
+                any_called = true;
+                if third && let Some((conn, question)) = along {
                     let target = Target::Answer { question, path: path.clone() };
-                    let answers = if tail.is_some() { None } else { Some(conn) };
-                    self.describe_after(cap, to, conn, answers, target)
+                    let embargo = self.embargo(now, conn, &target);
+                    self.release_cap(now);
+                    now = embargo;
+                    embargoed = true;
                 }
-                _ => self.describe(cap, to),
+            }
+            let descriptor = if embargoed { self.export(now, to) } else { self.describe(now, to) };
+            let promise = match descriptor {
+                Descriptor::SenderPromise(id) if any_called => {
+                    self.mark_called(to, id);
+                    true
+                }
+                Descriptor::SenderPromise(_) => true,
+                Descriptor::ReceiverHosted(_) | Descriptor::ReceiverAnswer { .. } => {
+                    own = true;
+                    false
+                }
+                _ => false,
             };
+            if third || promise {
+                led.extend(here().map(|path| (path.clone(), self.retain_cap(now))));
+            }
+            self.release_cap(now);
             descriptors.push(descriptor);
+        }
+        if let Some(answer) = self.answer(asker) {
+            answer.result_exports = exported(&descriptors);
+            answer.led = led;
+            answer.own = own;
         }
         descriptors
     }
@@ -314,26 +350,25 @@ impl Engine {
     /// Lets the question `asker` take the answer of the redirected call `other` of the same peer.
     fn take(&mut self, conn: u32, id: u32, asker: Option<Asker>, other: u32) {
         let tail_call = (conn, other);
-        let Some(answer) = self.answer(tail_call) else { return };
+        let live = asker.filter(|asker| self.answer(*asker).is_some_and(|answer| !answer.finished));
+        if let Some(asker) = asker
+            && live.is_none()
+        {
+            self.return_canceled(asker);
+        }
+        let Some(answer) = self.answer(tail_call).filter(|answer| answer.can_be_taken()) else { return };
         answer.returned = true;
-        answer.lent = true;
         let untaken = answer.untaken.take();
-        let owner = match &answer.state {
-            AnswerState::Forwarded { conn, question } => Some((*conn, *question)),
-            _ => None,
-        };
-        let held = match &answer.state {
-            AnswerState::Waiting(key) => Some(*key),
-            _ => None,
+        let (owner, held) = match &answer.state {
+            AnswerState::Forwarded { conn, question } => (Some((*conn, *question)), None),
+            AnswerState::Waiting(key) => (None, Some(*key)),
+            AnswerState::Results { .. } | AnswerState::Failed(_) => (None, None),
         };
         self.send(conn, |out| build::results_sent_elsewhere(out, other));
-        let live = asker.filter(|asker| self.answer(*asker).is_some_and(|answer| !answer.finished));
-        let Some(taker) = live else {
-            if let Some(asker) = asker {
-                self.return_canceled(asker);
-            }
-            return self.nobody_takes(tail_call, untaken);
-        };
+        let Some(taker) = live else { return self.nobody_takes(tail_call, owner, untaken) };
+        if let Some(answer) = self.answer(tail_call) {
+            answer.lent = true;
+        }
         self.hand_over(taker, (conn, id), tail_call, owner, held);
         self.settle_taken(conn, id, other);
         match untaken.map(|untaken| *untaken) {
@@ -357,7 +392,7 @@ impl Engine {
     }
 
     fn called_on_tail(&mut self, taker: Asker) -> Called {
-        let Some((conn, id)) = self.answer(taker).and_then(|answer| answer.tail) else {
+        let Some((conn, id)) = self.answer(taker).and_then(|answer| answer.tails.first().copied()) else {
             return Called::new();
         };
         let question = self.conns.get_mut(conn as usize).and_then(|conn| conn.question(id));
@@ -391,7 +426,7 @@ impl Engine {
         };
         if let Some(answer) = self.answer(taker) {
             answer.state = state;
-            answer.tail = Some(said_by);
+            answer.tails.push(said_by);
         }
     }
 
@@ -408,14 +443,17 @@ impl Engine {
     }
 
     /// The taker is gone: what the tail call works on is canceled, what it brought is released.
-    fn nobody_takes(&mut self, tail_call: Asker, untaken: Option<Box<Untaken>>) {
+    fn nobody_takes(&mut self, tail_call: Asker, owner: Option<(u32, u32)>, untaken: Option<Box<Untaken>>) {
         if let Some(Untaken::Frame { caps, .. }) = untaken.map(|untaken| *untaken) {
             self.release_caps(caps);
         }
         self.detach_answer(tail_call, NO_FLAGS);
-        let closed = self.closed.clone();
-        if let Some(answer) = self.answer(tail_call) {
-            answer.state = AnswerState::Failed(closed);
+        // The tail caller has its Return, and may use the id for another question before this one comes back.
+        let question = owner.and_then(|(conn, id)| self.conns.get_mut(conn as usize)?.question(id));
+        if let Some(question) = question
+            && question.asker == Some(tail_call)
+        {
+            question.asker = None;
         }
     }
 }

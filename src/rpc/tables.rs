@@ -132,6 +132,8 @@ pub(super) struct Question {
     pub also: Option<Asker>,
     pub only_promise_pipeline: bool,
     pub returned: bool,
+    /// It was answered by a tail call, so that calls on it still matter.
+    pub tail: bool,
     /// The peer said that it has forgotten the question.
     pub forgotten: bool,
     pub finished: bool,
@@ -152,6 +154,7 @@ impl Question {
             also: None,
             only_promise_pipeline,
             returned: false,
+            tail: false,
             forgotten: false,
             finished: false,
             finish_flags: NO_EARLY_CANCELLATION_WORKAROUND,
@@ -175,10 +178,16 @@ pub(super) struct Answer {
     pub redirect: bool,
     /// The result of a redirected call that nobody has taken yet.
     pub untaken: Option<Box<Untaken>>,
+    /// One of the capabilities in the answer was the peer's own: it may send a Disembargo along the answer.
+    pub own: bool,
     /// The answer was taken by another question: what `state` names is finished there.
     pub lent: bool,
-    /// This answer took another's: the question that said so, to which calls on this answer still go.
-    pub tail: Option<(u32, u32)>,
+    /// This answer took another's, which may itself have taken one: the questions that said so. Calls on this
+    /// answer still go to the first.
+    pub tails: SmallVec<[(u32, u32); 1]>,
+    /// Capabilities in the answer for which calls on it do not go along the question any more: by path, with a
+    /// reference each. See [`super::Engine::describe_results`].
+    pub led: Vec<(Transform, u32)>,
 }
 
 impl Answer {
@@ -191,9 +200,18 @@ impl Answer {
             only_promise_pipeline: false,
             redirect: false,
             untaken: None,
+            own: false,
             lent: false,
-            tail: None,
+            tails: SmallVec::new(),
+            led: Vec::new(),
         }
+    }
+}
+
+impl Answer {
+    /// Whether a `takeFromOtherQuestion` may name it.
+    pub fn can_be_taken(&self) -> bool {
+        self.redirect && !self.lent && !self.returned && !self.finished
     }
 }
 
@@ -228,10 +246,26 @@ pub(super) struct Export {
     pub cap: u32,
     /// Descriptors sent and not yet released.
     pub count: u32,
-    /// The peer was told to expect a Resolve, and has not got it.
-    pub promise: bool,
+    pub told: Told,
     /// Calls of the peer went along while it was a promise.
     pub called: bool,
+    /// What the peer was told that the promise became (holds a reference), where later calls on this export
+    /// have to go there so that they keep their order.
+    pub now: Option<u32>,
+}
+
+/// What a peer knows of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// It will never become anything else.
+    Settled,
+    /// A Resolve will come.
+    Promise,
+    /// A Resolve came. The id never names anything in a descriptor again: C++ refuses a promise that resolves
+    /// to one that has resolved.
+    Resolved,
+    /// As before, and it was one of the peer's own: the peer may send a Disembargo.
+    Own,
 }
 
 /// A Disembargo on its way to a peer and back.
@@ -258,6 +292,8 @@ pub(super) enum Home {
         conn: u32,
         question: u32,
         path: Transform,
+        /// Where the question has it among its derived ones.
+        at: u32,
     },
     Object(ObjectId),
     Promise(Box<Promise>),
