@@ -6,6 +6,7 @@ mod fidelity;
 mod http_face;
 mod links;
 mod replay;
+mod rules;
 mod schema;
 mod schema_workerd;
 mod session;

@@ -5,6 +5,7 @@ pub mod operator;
 pub mod pair;
 pub mod rig;
 pub mod running;
+pub mod script;
 pub mod sessions;
 pub mod snapshot;
 pub mod splice;
