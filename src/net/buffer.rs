@@ -5,6 +5,10 @@ use crate::rpc::Budget;
 /// What one read takes at most while no long frame is under way: 64 KiB is what workerd writes at once.
 const BASE: usize = 64 << 10;
 
+/// Capacity that is kept between frames. A stream's frames are 64 KiB and a header, and would each grow the buffer and
+/// shrink it again if it fell back to the base.
+const KEPT: usize = 2 * BASE;
+
 /// Bytes that were read and not yet switched. Grows with the bytes that arrive, never with the length that a frame
 /// claims; what it takes beyond its base comes out of the process's budget.
 pub(super) struct Buffer {
@@ -12,14 +16,17 @@ pub(super) struct Buffer {
     start: usize,
     end: usize,
     budget: Arc<Budget>,
+    /// What was taken out of the budget, and goes back there.
+    charged: usize,
 }
 
 impl Buffer {
     pub fn new(budget: Arc<Budget>) -> Self {
-        Buffer { bytes: Vec::new(), start: 0, end: 0, budget }
+        Buffer { bytes: Vec::new(), start: 0, end: 0, budget, charged: 0 }
     }
 
-    /// Bytes that came behind something else that was read on the same socket.
+    /// Bytes that came behind something else that was read on the same socket. Nothing was read here yet; whoever
+    /// read them bounded them.
     pub fn fill(&mut self, bytes: &[u8]) {
         self.bytes.truncate(self.end);
         self.bytes.extend_from_slice(bytes);
@@ -41,8 +48,8 @@ impl Buffer {
         if self.start == self.end {
             self.start = 0;
             self.end = 0;
-            if self.bytes.len() > BASE {
-                self.budget.give(self.bytes.len() - BASE);
+            if self.bytes.len() > KEPT {
+                self.budget.give(std::mem::take(&mut self.charged));
                 self.bytes = vec![0; BASE];
             }
         }
@@ -55,13 +62,15 @@ impl Buffer {
             self.end -= self.start;
             self.start = 0;
         }
-        if self.end == self.bytes.len() {
-            let more = if self.bytes.is_empty() { BASE } else { self.bytes.len() };
-            let charged = if self.bytes.is_empty() { 0 } else { more };
-            if charged > 0 && !self.budget.take(charged) {
+        let now = self.bytes.len();
+        if self.end == now || now < BASE {
+            let grown = if now < BASE { BASE } else { 2 * now };
+            let more = grown.saturating_sub(now.max(BASE));
+            if more > 0 && !self.budget.take(more) {
                 return None;
             }
-            self.bytes.resize(self.bytes.len() + more, 0);
+            self.charged += more;
+            self.bytes.resize(grown, 0);
         }
         self.bytes.get_mut(self.end..)
     }
@@ -74,6 +83,31 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.budget.give(self.bytes.len().saturating_sub(BASE));
+        self.budget.give(self.charged);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_it_took_of_the_budget_comes_back_whatever_was_there_first() {
+        for first in [0, 24, BASE, BASE + 1, 5 * BASE] {
+            let budget = Budget::new(64 * BASE);
+            let mut buffer = Buffer::new(budget.clone());
+            buffer.fill(&vec![7; first]);
+            buffer.consume(first);
+            for _ in 0..4 {
+                let room = buffer.room().unwrap().len();
+                assert!(room >= BASE, "no small reads after {first} bytes");
+                buffer.advance(room);
+            }
+            assert!(budget.used() > 0);
+            buffer.consume(usize::MAX / 2);
+            assert_eq!(budget.used(), 0, "after {first} bytes");
+            drop(buffer);
+            assert_eq!(budget.used(), 0, "after {first} bytes");
+        }
     }
 }

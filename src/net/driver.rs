@@ -136,7 +136,8 @@ impl Net {
                     if out.len() - line.written <= HIGH_WATER {
                         self.relieved.push(conn);
                     }
-                    if line.written > HIGH_WATER {
+                    // Half of it at least, else a long frame for a slow reader would be moved over and over.
+                    if line.written > HIGH_WATER && line.written * 2 >= out.len() {
                         out.drain(..line.written);
                         line.written = 0;
                     }
@@ -282,7 +283,8 @@ impl<H: Host> Driver<H> {
                 continue;
             }
             self.net.flush(to);
-            if to != conn && self.net.unwritten(to) > HIGH_WATER {
+            // The sender itself among them: our own objects answer it, and it has to take that too.
+            if self.net.unwritten(to) > HIGH_WATER {
                 free = false;
                 if let Some(line) = self.net.lines.get_mut(&conn)
                     && !line.waits_for.contains(&to)

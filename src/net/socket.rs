@@ -5,15 +5,16 @@
 //! once, and registers for writing only while a write would block.
 
 use std::io::{self, IoSlice};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketAddrUnix, SocketType, connect,
-    recv, send, sendmsg, shutdown, socket,
+    AddressFamily, SendAncillaryBuffer, SendFlags, Shutdown, SocketAddrUnix, SocketType, connect, send,
+    sendmsg, shutdown, socket,
 };
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
@@ -35,15 +36,16 @@ const CALM: u32 = 32;
 /// A nonblocking stream socket, registered with the runtime of the current thread.
 #[derive(Debug)]
 pub struct Socket {
-    reads: AsyncFd<OwnedFd>,
+    /// Shared only with a [`Probe`] while it looks.
+    reads: AsyncFd<Arc<OwnedFd>>,
     /// The same socket under a second descriptor (epoll takes one registration for each), while writes block.
     blocked: Option<AsyncFd<OwnedFd>>,
     calm: u32,
 }
 
-fn register(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
-    // SAFETY: the descriptor is owned and goes into the AsyncFd whole. From there it is only borrowed, so that it is
-    // neither closed nor exchanged while it is registered.
+fn register<T: AsRawFd>(fd: T, interest: Interest) -> io::Result<AsyncFd<T>> {
+    // SAFETY: the descriptor is owned, by the AsyncFd alone or with others. From there it is only borrowed, so that it
+    // is neither closed nor exchanged while it is registered.
     Ok(unsafe { AsyncFd::register_with_interest(fd, interest) }?)
 }
 
@@ -54,7 +56,7 @@ impl Socket {
     /// The runtime takes no more sockets, or the socket cannot be made nonblocking.
     pub fn new(fd: OwnedFd) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&fd, true)?;
-        Ok(Socket { reads: register(fd, Interest::READABLE)?, blocked: None, calm: 0 })
+        Ok(Socket { reads: register(Arc::new(fd), Interest::READABLE)?, blocked: None, calm: 0 })
     }
 
     /// Connects to a unix socket. That never waits: the kernel queues the connection or refuses it.
@@ -71,8 +73,16 @@ impl Socket {
     }
 
     /// Gives the socket up, so that it can be registered elsewhere.
-    pub fn into_fd(self) -> OwnedFd {
-        self.reads.into_inner()
+    ///
+    /// # Errors
+    /// A [`Probe`] looks at it, and there are no descriptors left for a second one.
+    pub fn into_fd(self) -> io::Result<OwnedFd> {
+        Arc::try_unwrap(self.reads.into_inner()).or_else(|shared| shared.try_clone())
+    }
+
+    /// Sees whether the peer is there, for those who do not own the socket.
+    pub fn probe(&self) -> Probe {
+        Probe(Arc::downgrade(self.reads.get_ref()))
     }
 
     /// Reads what there is. `Ok(0)` is the end of the stream.
@@ -106,12 +116,12 @@ impl Socket {
     fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
-        mut send: impl FnMut(&OwnedFd) -> Result<usize, Errno>,
+        mut send: impl FnMut(BorrowedFd) -> Result<usize, Errno>,
     ) -> Poll<io::Result<usize>> {
         loop {
             if let Some(blocked) = &self.blocked {
                 let mut ready = ready!(blocked.poll_write_ready(cx))?;
-                match send(blocked.get_ref()) {
+                match send(blocked.get_ref().as_fd()) {
                     Err(Errno::INTR) => {}
                     Err(Errno::AGAIN) => {
                         ready.clear_ready();
@@ -127,7 +137,7 @@ impl Socket {
                 }
                 continue;
             }
-            match send(self.reads.get_ref()) {
+            match send(self.reads.get_ref().as_fd()) {
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
                     let second = self.reads.get_ref().try_clone()?;
@@ -139,21 +149,27 @@ impl Socket {
         }
     }
 
-    /// After an end of stream: has the peer closed both directions, rather than only said that it is done writing?
-    pub fn is_refusing(&self) -> bool {
-        // Sends nothing, but fails where sending something would.
-        send(self.reads.get_ref(), &[], QUIETLY).is_err()
-    }
-
-    /// Whether the peer has hung up, as far as the kernel knows at this moment. Costs one system call.
+    /// Whether the peer has closed both directions, rather than only said that it is done writing, as far as the
+    /// kernel knows at this moment; bytes of its may still be there to be read. Costs one system call.
     pub fn is_hung_up(&self) -> bool {
-        let mut byte = [0u8; 1];
-        match recv(self.reads.get_ref(), &mut byte[..], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
-            Ok((read, _)) => read == 0,
-            Err(Errno::AGAIN | Errno::INTR) => false,
-            Err(_) => true,
-        }
+        is_hung_up(self.reads.get_ref())
     }
+}
+
+/// Looks at a socket without keeping it open.
+#[derive(Debug)]
+pub struct Probe(Weak<OwnedFd>);
+
+impl Probe {
+    /// As [`Socket::is_hung_up`]: the task that owns the socket may not have seen it yet. True once that has dropped it.
+    pub fn is_hung_up(&self) -> bool {
+        self.0.upgrade().is_none_or(|fd| is_hung_up(&fd))
+    }
+}
+
+fn is_hung_up(fd: &OwnedFd) -> bool {
+    // Sends nothing, but fails where sending something would. A full socket would block, and is open.
+    !matches!(send(fd, &[], QUIETLY), Ok(_) | Err(Errno::AGAIN | Errno::INTR))
 }
 
 impl AsyncRead for Socket {
