@@ -212,7 +212,8 @@ impl Engine {
         };
         let only_pipeline = self.answer(asker).is_some_and(|answer| answer.only_promise_pipeline);
         let Some(to) = self.conns.get_mut(conn as usize) else { return };
-        let question = to.add_question(Question::new(asker, only_pipeline));
+        let origin = to.origin(&target);
+        let question = to.add_question(Question { origin, ..Question::new(asker, only_pipeline) });
         let descriptors = self.describe_all(&caps, conn);
         let exported = exported(&descriptors);
         if let Some(question) = self.conns.get_mut(conn as usize).and_then(|to| to.question(question)) {

@@ -146,6 +146,25 @@ impl Engine {
         }))
     }
 
+    /// Capabilities of `conn` that an answer, or what a promise became, has brought: calls on them come of `origin`.
+    pub(super) fn note_origins(&mut self, conn: u32, caps: &[Option<u32>], origin: u64) {
+        if origin == 0 {
+            return;
+        }
+        for cap in caps.iter().flatten() {
+            let Some(Cap { home: Home::Import { conn: home, id }, .. }) = self.caps.get(*cap as usize) else {
+                continue;
+            };
+            if *home == conn
+                && let Some(import) =
+                    self.conns.get_mut(conn as usize).and_then(|conn| conn.imports.get_mut(id))
+                && import.origin == 0
+            {
+                import.origin = origin;
+            }
+        }
+    }
+
     pub(super) fn broken(&mut self, why: &str) -> u32 {
         self.new_cap(Home::Broken(Arc::new(Exception::new(Kind::Failed, why))))
     }
@@ -167,7 +186,7 @@ impl Engine {
         let cap =
             self.caps.insert(Cap { refs: 1, home: Home::Import { conn, id }, exports: Default::default() })
                 as u32;
-        from.imports.insert(id, Import { cap, count: 1, promise });
+        from.imports.insert(id, Import { cap, count: 1, promise, origin: 0 });
         Ok(cap)
     }
 

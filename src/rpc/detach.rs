@@ -51,7 +51,7 @@ impl Engine {
         for (id, count, promise) in detached.imports {
             let cap = self.new_cap(Home::Import { conn: conn.0, id });
             if let Some(to) = self.conns.get_mut(conn.0 as usize) {
-                to.imports.insert(id, Import { cap, count, promise });
+                to.imports.insert(id, Import { cap, count, promise, origin: 0 });
             }
             caps.push(CapId(cap));
         }

@@ -19,6 +19,7 @@ impl Engine {
         let mut gone = std::mem::replace(slot, Conn::new(0));
         slot.ended = true;
         slot.out = out;
+        let unfinished = unfinished(&gone);
         let reason = Arc::new(reason);
         // Its answers are looked at while they are still in the table: cancellation goes by the table.
         slot.answers = std::mem::take(&mut gone.answers);
@@ -44,6 +45,7 @@ impl Engine {
             conn: ConnId(conn),
             reason: Exception::clone(&reason),
             hostile,
+            unfinished,
         });
     }
 
@@ -118,4 +120,16 @@ impl Engine {
             }
         }
     }
+}
+
+/// How many of the host's forwarded calls wait for an answer of `conn`, by themselves or by what came of them.
+fn unfinished(conn: &Conn) -> usize {
+    let open = conn.questions.iter().filter(|(_, question)| {
+        let asked = question.asker.is_some_and(|(conn, _)| conn != HOST);
+        asked && !question.returned && !question.finished && question.origin != 0
+    });
+    let mut origins: Vec<u64> = open.map(|(_, question)| question.origin).collect();
+    origins.sort_unstable();
+    origins.dedup();
+    origins.len()
 }

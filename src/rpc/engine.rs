@@ -73,6 +73,9 @@ pub enum Event {
         reason: Exception,
         /// Whether the peer broke the protocol or a bound, and was told so by an Abort.
         hostile: bool,
+        /// How many of the calls that the host forwarded there were not over: they, or calls on what came of them,
+        /// had no answer yet.
+        unfinished: usize,
     },
 }
 

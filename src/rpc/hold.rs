@@ -41,6 +41,7 @@ impl Engine {
             target,
             queue: VecDeque::new(),
             at_host: false,
+            forwarded: false,
         }) as u32;
         let key = HeldKey { slot, serial };
         if let Some(answer) = self.answer(asker) {
@@ -191,6 +192,9 @@ impl Engine {
         } else {
             self.release_caps(caps);
         }
+        if held.forwarded {
+            self.note_origin(asker, key.serial);
+        }
         if let Some(also) = held.also
             && let Some(AnswerState::Forwarded { conn, question }) =
                 self.answer(asker).map(|answer| &answer.state)
@@ -204,6 +208,17 @@ impl Engine {
             }
         }
         self.ready_first(held.queue);
+    }
+
+    /// A call of the host's choosing is under way: what comes of it is known by its serial number.
+    fn note_origin(&mut self, asker: Asker, serial: u64) {
+        if let Some(AnswerState::Forwarded { conn, question }) =
+            self.answer(asker).map(|answer| &answer.state)
+            && let (conn, question) = (*conn, *question)
+            && let Some(question) = self.conns.get_mut(conn as usize).and_then(|c| c.question(question))
+        {
+            question.origin = serial;
+        }
     }
 
     /// What waited for one call goes before what waited for a later one.

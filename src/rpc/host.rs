@@ -129,6 +129,7 @@ impl Engine {
             return self.release(CapId(to));
         };
         held.at_host = false;
+        held.forwarded = true;
         let before = std::mem::replace(&mut held.target, HeldTarget::Cap(to));
         self.release_target(before);
         self.ready.push_back(Waiting::Call(call.0));

@@ -22,6 +22,7 @@ impl Engine {
             None => None,
         };
         let import = self.conns.get_mut(conn as usize).and_then(|conn| conn.imports.get_mut(&id));
+        let origin = import.as_ref().map_or(0, |import| import.origin);
         let promise = match import {
             // Released before the Resolve could know: what it brings is not wanted either.
             None => {
@@ -43,6 +44,7 @@ impl Engine {
                 return Err(Fault::Protocol("a promise resolved to itself"));
             }
             Some(cap) => {
+                self.note_origins(conn, &[Some(cap)], origin);
                 self.resolve_exports_along(promise, cap, Some(conn), (conn, Target::Import(id)));
                 self.dropped.push(cap);
             }

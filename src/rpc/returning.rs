@@ -29,7 +29,7 @@ impl Engine {
         if question.returned {
             return Err(Fault::Protocol("a question was answered twice"));
         }
-        let finished = question.finished;
+        let (finished, origin) = (question.finished, question.origin);
         self.check_outcome(conn, &ret.outcome, finished)?;
         if matches!(ret.outcome, Outcome::Exception) && exception::try_read(frame.bytes()).is_err() {
             return Err(FrameError::Unreadable.into());
@@ -43,6 +43,7 @@ impl Engine {
             self.release_caps(caps);
             return Err(error.into());
         }
+        self.note_origins(conn, &caps, origin);
         self.accept_return(conn, id, frame, ret, caps)
     }
 

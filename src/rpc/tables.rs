@@ -104,6 +104,14 @@ impl Conn {
         if id >= HIGH { self.high.get_mut(&id) } else { self.questions.get_mut(id as usize) }
     }
 
+    /// Which of the host's forwarded calls a call on `target` comes of.
+    pub fn origin(&mut self, target: &Target) -> u64 {
+        match target {
+            Target::Import(id) => self.imports.get(id).map_or(0, |import| import.origin),
+            Target::Answer { question, .. } => self.question(*question).map_or(0, |asked| asked.origin),
+        }
+    }
+
     pub fn add_question(&mut self, question: Question) -> u32 {
         if !question.only_promise_pipeline {
             return self.questions.insert(question) as u32;
@@ -145,6 +153,9 @@ pub(super) struct Question {
     pub called: SmallVec<[Transform; 1]>,
     /// Capabilities whose home is this question: while there is one, it is not finished.
     pub derived: SmallVec<[u32; 2]>,
+    /// Which of the calls that the host forwarded it came of: itself, or what it was pipelined on or called. 0 if
+    /// none.
+    pub origin: u64,
 }
 
 impl Question {
@@ -161,6 +172,7 @@ impl Question {
             param_exports: SmallVec::new(),
             called: SmallVec::new(),
             derived: SmallVec::new(),
+            origin: 0,
         }
     }
 }
@@ -239,6 +251,8 @@ pub(super) struct Import {
     pub count: u32,
     /// A Resolve is still to come.
     pub promise: bool,
+    /// As [`Question::origin`]: of the answer that first brought it.
+    pub origin: u64,
 }
 
 /// A capability that we exported to a peer.
@@ -347,6 +361,8 @@ pub(super) struct Held {
     pub queue: VecDeque<Waiting>,
     /// The host was told of it and will answer.
     pub at_host: bool,
+    /// The host sent it on.
+    pub forwarded: bool,
 }
 
 /// Where a message has to go.
