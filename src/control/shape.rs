@@ -43,8 +43,10 @@ pub struct Events {
     pub parked: u64,
     /// Those that were not served: no target in time, or no such link.
     pub failed: u64,
-    /// Connections to targets that ended with events on them.
+    /// Those that were delivered and failed as retryable, since their target's process ended.
     pub broken: u64,
+    /// Those that `--cut` broke.
+    pub cut: u64,
 }
 
 /// `GET /v1/sessions`

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::http::{EventMeta, Lease, Refusal, Route as HttpRoute, RouteError, Routed, Upstream};
 use super::link::{Link, LinkName, Target};
-use super::switch::{Cuttable, Shared, Ticket};
+use super::switch::{Cuttable, Shared, Ticket, Waits};
 use super::table::{Route, Snapshot};
 use crate::session::Generation;
 
@@ -40,21 +40,21 @@ impl LinkRoute {
     }
 
     /// The target that takes an event now, or why none does.
-    fn now(&self, snapshot: &Snapshot, refused: Option<&Refusal>) -> Result<Option<Routed>, Waits> {
+    fn now(&self, snapshot: &Snapshot, refused: Option<&Refusal>) -> Result<Routed, NotNow> {
         match snapshot.route(&self.link) {
             Route::Gone => {
                 let text =
                     format!("There is no link {}. `jackfield links` shows those that there are.", self.link);
-                Err(Waits::Never(RouteError::Unavailable(text)))
+                Err(NotNow::Never(RouteError::Unavailable(text)))
             }
-            Route::Parked(_, why) => Err(Waits::For(why)),
+            Route::Parked(_, why) => Err(NotNow::For(why)),
             Route::Ready(link, generation) => {
                 let upstream = match upstream(&link, &generation) {
                     Ok(upstream) => upstream,
-                    Err(error) => return Err(Waits::Never(error)),
+                    Err(error) => return Err(NotNow::Never(error)),
                 };
                 if let Some(refused) = refused.filter(|refused| refused.upstream.socket == upstream.socket) {
-                    return Err(Waits::For(format!(
+                    return Err(NotNow::For(format!(
                         "session {} does not answer: {}",
                         generation.session, refused.why
                     )));
@@ -64,7 +64,7 @@ impl LinkRoute {
                     _ticket: self.shared.ticket(&link, &generation),
                     shared: self.shared.clone(),
                 });
-                Ok(Some(Routed { upstream, lease }))
+                Ok(Routed { upstream, lease })
             }
         }
     }
@@ -72,25 +72,34 @@ impl LinkRoute {
     /// Waits until a target takes the event.
     async fn park(&self, event: &EventMeta<'_>) -> Result<Routed, RouteError> {
         let _waiting = self.enter(event.bytes)?;
-        self.shared.count_parked();
+        // An attempt that was refused has been counted when it waited before, or had no reason to.
+        if event.refused.is_none() {
+            self.shared.count_parked();
+        }
         let settings = &self.shared.settings;
         let deadline = tokio::time::Instant::from_std(event.began + settings.park_for);
         let mut why = String::from("events before it wait for the same target");
         let found = timeout_at(deadline, async {
             let _first = self.gate.lock().await;
             let ready = |snapshot: &Arc<Snapshot>| match self.now(snapshot, event.refused) {
-                Ok(routed) => routed.map(Ok),
-                Err(Waits::Never(error)) => Some(Err(error)),
-                Err(Waits::For(reason)) => {
+                Ok(routed) => Some(Ok(routed)),
+                Err(NotNow::Never(error)) => Some(Err(error)),
+                Err(NotNow::For(reason)) => {
                     why = reason;
                     None
                 }
             };
             self.shared.links.until(ready).await
         });
-        match found.await {
-            Ok(found) => found,
-            Err(_) => Err(RouteError::Unavailable(self.shared.no_target(&self.link, &why))),
+        tokio::select! {
+            biased;
+            () = self.shared.draining().cancelled() => {
+                Err(RouteError::Unavailable("jackfield is stopping.".to_owned()))
+            }
+            found = found => match found {
+                Ok(found) => found,
+                Err(_) => Err(RouteError::Unavailable(self.shared.no_target(&self.link, &why))),
+            },
         }
     }
 
@@ -99,7 +108,7 @@ impl LinkRoute {
         let limits = &self.shared.settings.limits;
         let count = self.waiting.fetch_add(1, Relaxed) + 1;
         let total = self.waiting_bytes.fetch_add(bytes, Relaxed) + bytes;
-        let waiting = Waiting { route: self, bytes };
+        let waiting = Waiting { route: self, bytes, _waits: self.shared.wait() };
         if count > limits.parked_calls || total > limits.parked_bytes {
             let text =
                 format!("Too many events wait for the target of {}: {count}, with {total} bytes.", self.link);
@@ -112,6 +121,7 @@ impl LinkRoute {
 struct Waiting<'a> {
     route: &'a LinkRoute,
     bytes: usize,
+    _waits: Waits,
 }
 
 impl Drop for Waiting<'_> {
@@ -122,7 +132,7 @@ impl Drop for Waiting<'_> {
 }
 
 /// Why an event does not go now.
-enum Waits {
+enum NotNow {
     For(String),
     Never(RouteError),
 }
@@ -167,18 +177,15 @@ impl HttpRoute for Routes {
         if event.refused.is_none() {
             route.shared.count_began();
         }
-        let found = match route.gate.try_lock() {
+        let found = match route.waiting.load(Relaxed) {
             // Nobody waits: the moment decides.
-            Ok(_) => {
-                let snapshot = route.shared.links.load();
-                route.now(&snapshot, event.refused)
-            }
-            Err(_) => Ok(None),
+            0 => route.now(&route.shared.links.load(), event.refused),
+            _ => Err(NotNow::For("events before it wait for the same target".to_owned())),
         };
         let routed = match found {
-            Ok(Some(routed)) => Ok(routed),
-            Ok(None) | Err(Waits::For(_)) => route.park(event).await,
-            Err(Waits::Never(error)) => Err(error),
+            Ok(routed) => Ok(routed),
+            Err(NotNow::For(_)) => route.park(event).await,
+            Err(NotNow::Never(error)) => Err(error),
         };
         if routed.is_err() {
             route.shared.count_failed();
@@ -200,6 +207,14 @@ impl Lease for EventLease {
     }
 
     fn broken(&self, _why: &str) {
-        self.shared.count_broken();
+        self.shared.count_broken(1);
+    }
+}
+
+impl Drop for EventLease {
+    fn drop(&mut self) {
+        if self.cut.token().is_cancelled() {
+            self.shared.count_cut(1);
+        }
     }
 }

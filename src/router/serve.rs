@@ -63,6 +63,11 @@ impl Router {
         &self.shared
     }
 
+    /// Idle HTTP connections to targets.
+    pub fn idle_http(&self) -> usize {
+        self.upstreams.iter().map(|(_, upstreams)| upstreams.idle_connections()).sum()
+    }
+
     /// The link table.
     pub fn links(&self) -> &Arc<Links> {
         &self.links
@@ -197,6 +202,7 @@ impl Router {
             self.lifetime.kill();
             self.lifetime.ended().await;
         }
+        self.shared.empty_pool();
     }
 
     /// Stops without waiting for events.

@@ -141,7 +141,7 @@ impl Operator for Daemon {
     fn status(&self) -> Status {
         let snapshot = self.table.snapshot();
         let sessions = snapshot.sessions();
-        let Counts { began, parked, failed, broken } = self.router.shared().counts();
+        let Counts { began, parked, failed, broken, cut } = self.router.shared().counts();
         let is_up = |state: &SessionState| matches!(state, SessionState::Up(_));
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -152,7 +152,7 @@ impl Operator for Daemon {
             sessions: sessions.len(),
             sessions_up: sessions.iter().filter(|session| is_up(&session.state)).count(),
             links: snapshot.links().len(),
-            events: Events { began, parked, failed, broken },
+            events: Events { began, parked, failed, broken, cut },
         }
     }
 

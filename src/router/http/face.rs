@@ -139,7 +139,7 @@ impl<R: Route> HttpFace<R> {
             Some(Handover::Tunnel(tunnel)) => tunnel.run().await,
             Some(Handover::Capnp(caller)) => {
                 let Opened { socket, read } = upgrade::open(caller.await?)?;
-                (self.capnp)(CapnpSocket { socket: socket.into_std(), read });
+                (self.capnp)(CapnpSocket { socket: socket.into_std()?, read });
                 Ok(())
             }
         }

@@ -16,6 +16,7 @@ use super::body::RequestBody;
 use super::settings::{self, Io};
 use super::stream::Stream;
 use crate::net::Lifetime;
+use crate::net::socket::Probe;
 
 /// A workerd closes a connection that was idle for 5 s. Ours go 2 s earlier, so that no request meets that close.
 const IDLE_FOR: Duration = Duration::from_secs(3);
@@ -45,8 +46,14 @@ struct Idle {
 }
 
 struct Parked {
-    sender: SendRequest<RequestBody>,
+    connection: Open,
     since: Instant,
+}
+
+/// A connection: the means to send on it, and to see whether its peer is still there.
+struct Open {
+    sender: SendRequest<RequestBody>,
+    probe: Probe,
 }
 
 impl Upstreams {
@@ -75,9 +82,11 @@ impl Upstreams {
     pub(super) fn reuse(&self, socket: &Arc<Path>) -> Option<Lent> {
         let mut idle = self.idle();
         let parked = idle.sockets.get_mut(socket)?;
-        while let Some(Parked { sender, since }) = parked.pop() {
-            if sender.is_ready() && since.elapsed() < IDLE_FOR {
-                return Some(self.lend(sender, socket));
+        while let Some(Parked { connection, since }) = parked.pop() {
+            // An event that is written to a process which has just died would be lost although it could wait.
+            let usable = connection.sender.is_ready() && since.elapsed() < IDLE_FOR;
+            if usable && !connection.probe.is_hung_up() {
+                return Some(self.lend(connection, socket));
             }
         }
         None
@@ -85,7 +94,9 @@ impl Upstreams {
 
     /// A new connection.
     pub(super) async fn open(&self, socket: &Arc<Path>) -> io::Result<Lent> {
-        let io = Io::new(connect(socket).await?.forgive(settings::EARLY_ANSWER));
+        let stream = connect(socket).await?.forgive(settings::EARLY_ANSWER);
+        let probe = stream.probe();
+        let io = Io::new(stream);
         let (sender, connection) =
             settings::client().handshake::<_, RequestBody>(io).await.map_err(io::Error::other)?;
         self.shared.lifetime.spawn(async move {
@@ -93,21 +104,21 @@ impl Upstreams {
                 tracing::debug!(%error, "an upstream connection ended");
             }
         });
-        Ok(self.lend(sender, socket))
+        Ok(self.lend(Open { sender, probe }, socket))
     }
 
-    fn lend(&self, sender: SendRequest<RequestBody>, socket: &Arc<Path>) -> Lent {
-        Lent { sender: Some(sender), socket: socket.clone(), pool: self.clone() }
+    fn lend(&self, connection: Open, socket: &Arc<Path>) -> Lent {
+        Lent { connection: Some(connection), socket: socket.clone(), pool: self.clone() }
     }
 
-    fn give_back(&self, sender: SendRequest<RequestBody>, socket: Arc<Path>) {
+    fn give_back(&self, connection: Open, socket: Arc<Path>) {
         if self.shared.lifetime.draining().is_cancelled() {
             return;
         }
         let mut idle = self.idle();
         let parked = idle.sockets.entry(socket).or_default();
         if parked.len() < IDLE_PER_SOCKET {
-            parked.push(Parked { sender, since: Instant::now() });
+            parked.push(Parked { connection, since: Instant::now() });
         }
         if !std::mem::replace(&mut idle.reaper_runs, true) {
             drop(idle);
@@ -129,7 +140,9 @@ impl Upstreams {
             }
             let mut idle = self.idle();
             idle.sockets.retain(|_, parked| {
-                parked.retain(|parked| !parked.sender.is_closed() && parked.since.elapsed() < IDLE_FOR);
+                parked.retain(|Parked { connection, since }| {
+                    !connection.sender.is_closed() && since.elapsed() < IDLE_FOR
+                });
                 !parked.is_empty()
             });
             if idle.sockets.is_empty() {
@@ -155,7 +168,7 @@ async fn connect(path: &Path) -> io::Result<Stream> {
 /// A connection in use by one event. Goes back to its pool when dropped, as soon as its exchange is over; a connection
 /// whose exchange was broken off closes itself instead.
 pub(super) struct Lent {
-    sender: Option<SendRequest<RequestBody>>,
+    connection: Option<Open>,
     socket: Arc<Path>,
     pool: Upstreams,
 }
@@ -173,8 +186,8 @@ impl Lent {
     /// Dropping the future aborts the exchange and closes the connection.
     pub(super) async fn send(&mut self, request: Request<RequestBody>) -> Result<Response<Incoming>, Unsent> {
         // Taken only by drop.
-        let Some(sender) = &mut self.sender else { return Err(Unsent::Returned(Box::new(request))) };
-        sender.try_send_request(request).await.map_err(|mut error| match error.take_message() {
+        let Some(open) = &mut self.connection else { return Err(Unsent::Returned(Box::new(request))) };
+        open.sender.try_send_request(request).await.map_err(|mut error| match error.take_message() {
             Some(request) => Unsent::Returned(Box::new(request)),
             None => Unsent::Broken(error.into_error()),
         })
@@ -183,16 +196,16 @@ impl Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        let Some(mut sender) = self.sender.take() else { return };
+        let Some(mut open) = self.connection.take() else { return };
         let (pool, socket) = (self.pool.clone(), self.socket.clone());
-        if sender.is_ready() {
-            pool.give_back(sender, socket);
-        } else if !sender.is_closed() {
+        if open.sender.is_ready() {
+            pool.give_back(open, socket);
+        } else if !open.sender.is_closed() {
             // The connection has not yet seen the end of the body that we have just passed on.
             let lifetime = pool.shared.lifetime.clone();
             lifetime.spawn(async move {
-                if sender.ready().await.is_ok() {
-                    pool.give_back(sender, socket);
+                if open.sender.ready().await.is_ok() {
+                    pool.give_back(open, socket);
                 }
             });
         }

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::net::Socket;
+use crate::net::socket::Probe;
 
 pub(super) struct Stream {
     socket: Socket,
@@ -30,13 +31,18 @@ impl Stream {
     }
 
     /// The socket alone, no longer registered.
-    pub(super) fn into_std(self) -> UnixStream {
-        self.socket.into_fd().into()
+    pub(super) fn into_std(self) -> io::Result<UnixStream> {
+        Ok(self.socket.into_fd()?.into())
+    }
+
+    /// Sees whether the peer is there, for those who do not own the socket.
+    pub(super) fn probe(&self) -> Probe {
+        self.socket.probe()
     }
 
     /// After an end of stream: has the peer closed both directions, rather than only said that it is done writing?
     pub(super) fn peer_is_gone(&self) -> bool {
-        self.socket.is_refusing()
+        self.socket.is_hung_up()
     }
 
     fn forgiving(&mut self, length: usize, sent: io::Result<usize>) -> io::Result<usize> {

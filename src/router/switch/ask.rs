@@ -33,7 +33,7 @@ enum Wanted {
 
 impl Parked {
     pub fn new(call: CallId, entry: Entry) -> Self {
-        Parked { call, entry, began: Instant::now(), why: String::new(), refused: None, counted: false }
+        Parked { call, entry, began: Instant::now(), why: String::new(), refused: None, waits: None }
     }
 }
 
@@ -63,7 +63,9 @@ impl Caller {
             return net.engine.fail(event.call, closing());
         }
         if self.park.holds(&event.entry.link) {
-            event.why = "events before it wait for the same target".into();
+            if event.why.is_empty() {
+                event.why = "events before it wait for the same target".into();
+            }
             return self.wait(event);
         }
         let route = self.shared.links.load().route(&event.entry.link);
@@ -86,8 +88,9 @@ impl Caller {
     }
 
     fn wait(&mut self, mut event: Parked) {
-        if !std::mem::replace(&mut event.counted, true) {
+        if event.waits.is_none() {
             self.shared.count_parked();
+            event.waits = Some(self.shared.wait());
         }
         self.park.push(event);
     }
@@ -104,10 +107,11 @@ impl Caller {
             Ok(index) => index,
             Err(error) => {
                 event.why = format!("session {} does not answer: {error}", generation.session);
-                if error.kind() == io::ErrorKind::WouldBlock {
-                    self.retry_at = Some(Instant::now() + RETRY_AFTER);
-                } else {
+                if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) {
                     event.refused = Some((generation.session.clone(), generation.number));
+                } else {
+                    // Its queue is full, or we are out of descriptors: that passes.
+                    self.retry_at = Some(Instant::now() + RETRY_AFTER);
                 }
                 return self.wait(event);
             }
@@ -191,6 +195,7 @@ impl Caller {
             port,
             entries,
             draining: false,
+            cut: false,
             ticket: self.shared.ticket(link, generation),
         }
     }
@@ -282,14 +287,22 @@ impl Caller {
         }
     }
 
-    pub fn on_upstream_closed(&mut self, net: &mut Net, conn: ConnId, reason: &Exception, hostile: bool) {
+    /// A lease's connection has ended with that many events on it; `hostile` says how its peer broke the protocol.
+    pub fn on_upstream_closed(
+        &mut self,
+        net: &mut Net,
+        conn: ConnId,
+        hostile: Option<&Exception>,
+        events: usize,
+    ) {
         let Some(index) = self.leases.iter().position(|lease| lease.conn == conn) else { return };
         let lease = self.leases.swap_remove(index);
-        if hostile {
+        if let Some(reason) = hostile {
             tracing::warn!(session = %lease.generation.session, "{}", reason.reason);
         }
-        if !lease.draining {
-            self.shared.count_broken();
+        match lease.cut {
+            true => self.shared.count_cut(events),
+            false => self.shared.count_broken(events),
         }
         self.pending.retain(|question, pending| match pending {
             Pending::Port(of) | Pending::Entry(of, _) if *of == conn => {
@@ -312,8 +325,9 @@ impl Caller {
         let socket = if newest { net.unplug(lease.conn) } else { None };
         match (socket, net.engine.detach(lease.conn, caps)) {
             (Some(socket), Ok(detached)) => {
-                let idle = Idle { fd: socket.into_fd(), detached, entries: keys };
-                self.shared.pool.put(&lease.generation, idle);
+                if let Ok(fd) = socket.into_fd() {
+                    self.shared.pool.put(&lease.generation, Idle { fd, detached, entries: keys });
+                }
             }
             (_, Ok(_)) => net.drop_line(lease.conn),
             (_, Err(caps)) => {

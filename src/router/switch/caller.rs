@@ -159,13 +159,12 @@ impl Caller {
             std::mem::take(&mut *cuts)
         };
         for (link, before) in cuts {
-            let old: Vec<ConnId> = self
-                .leases
-                .iter()
-                .filter(|lease| lease.link == link && lease.revision < before)
-                .map(|lease| lease.conn)
-                .collect();
-            for conn in old {
+            let old = self.leases.iter_mut().filter(|lease| lease.link == link && lease.revision < before);
+            let old = old.map(|lease| {
+                lease.cut = true;
+                lease.conn
+            });
+            for conn in old.collect::<Vec<ConnId>>() {
                 let text = format!("The link {link} was cut: it points elsewhere now. Try again.");
                 net.engine.close(conn, Exception::disconnected(text));
             }
@@ -181,11 +180,20 @@ impl Caller {
             lease.draining = true;
         }
         if let Some(conn) = self.conn
-            && self.leases.is_empty()
-            && net.engine.sizes(conn).answers == 0
+            && self.may_end(net)
         {
             net.engine.close(conn, closing());
         }
+    }
+
+    /// Whether nothing is under way of a caller that has gone, or that is to go.
+    fn may_end(&self, net: &Net) -> bool {
+        let idle = |conn| net.engine.sizes(conn).answers == 0;
+        let ending = match self.conn {
+            None => self.gone_at.is_some(),
+            Some(conn) => self.shared.is_draining() && idle(conn),
+        };
+        ending && self.leases.is_empty()
     }
 
     /// Gives back the leases that nobody needs any more.
@@ -204,15 +212,11 @@ impl Caller {
 
     fn fail_late(&mut self, net: &mut Net) {
         let park_for = self.shared.settings.park_for;
-        let late = self.park.oldest().is_some_and(|began| began.elapsed() >= park_for);
-        if !late {
+        if self.park.oldest().is_none() {
             return;
         }
-        for event in self.park.take() {
-            if event.began.elapsed() < park_for {
-                self.park.push(event);
-                continue;
-            }
+        let Some(began_by) = Instant::now().checked_sub(park_for) else { return };
+        while let Some(event) = self.park.take_late(began_by) {
             self.shared.count_failed();
             let text = self.shared.no_target(&event.entry.link, &event.why);
             net.engine.fail(event.call, Exception::disconnected(text));
@@ -264,7 +268,7 @@ impl Host for Caller {
             Event::ObjectDropped { object } => {
                 self.objects.remove(&object.0);
             }
-            Event::Closed { conn, reason, hostile } if Some(conn) == self.conn => {
+            Event::Closed { conn, reason, hostile, .. } if Some(conn) == self.conn => {
                 if hostile {
                     tracing::warn!(caller = self.name, "{}", reason.reason);
                 }
@@ -275,7 +279,9 @@ impl Host for Caller {
                     lease.draining = true;
                 }
             }
-            Event::Closed { conn, reason, hostile } => self.on_upstream_closed(net, conn, &reason, hostile),
+            Event::Closed { conn, reason, hostile, unfinished } => {
+                self.on_upstream_closed(net, conn, hostile.then_some(&reason), unfinished);
+            }
         }
     }
 
@@ -309,12 +315,11 @@ impl Host for Caller {
     }
 
     fn turn(&mut self, net: &mut Net) {
-        if !self.leases.iter().any(|lease| lease.draining) && !self.shared.is_draining() {
-            return;
+        if self.leases.iter().any(|lease| lease.draining) {
+            self.give_back(net);
         }
-        self.give_back(net);
-        if self.leases.is_empty() && (self.gone_at.is_some() || self.shared.is_draining()) {
-            // The next poll ends the task.
+        // Only `poll` can set the timer for what was parked since, end the caller's connection, or the task.
+        if self.next_due() != self.timer_at || self.may_end(net) {
             self.membership.mailbox.waker.wake();
         }
     }

@@ -37,6 +37,8 @@ pub(super) struct Lease {
     pub entries: Vec<(EntryKey, Upstream)>,
     /// No new event goes here; it goes back once it is idle.
     pub draining: bool,
+    /// An operator breaks it.
+    pub cut: bool,
     /// Held while the lease is: `--wait` counts them.
     pub ticket: Ticket,
 }

@@ -15,5 +15,5 @@ mod trace;
 
 pub use caller::Entry;
 pub use shared::{Counts, Settings, Shared};
-pub(super) use shared::{Cuttable, Ticket};
+pub(super) use shared::{Cuttable, Ticket, Waits};
 pub use trace::TraceFile;

@@ -1,7 +1,7 @@
 //! What all callers' engines share: the links, the idle upstream connections, and who has to be told of changes.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::pool::Pool;
 use super::trace::TraceFile;
-use crate::router::{Link, LinkName, Links, Revision};
+use crate::router::{Link, LinkName, Links, Revision, Route};
 use crate::rpc::{Budget, Limits};
 use crate::session::{Generation, SessionName};
 
@@ -50,8 +50,10 @@ pub struct Counts {
     pub parked: u64,
     /// Events that were not served: no target in time, or no such link.
     pub failed: u64,
-    /// Upstream connections that ended while events were on them.
+    /// Events that were delivered, and whose target's connection ended before they did: they failed as retryable.
     pub broken: u64,
+    /// Events that `--cut` broke.
+    pub cut: u64,
 }
 
 #[derive(Default)]
@@ -60,6 +62,7 @@ struct Counters {
     parked: AtomicU64,
     failed: AtomicU64,
     broken: AtomicU64,
+    cut: AtomicU64,
 }
 
 /// See the module's text.
@@ -71,8 +74,10 @@ pub struct Shared {
     leases: Mutex<HashMap<Held, usize>>,
     cuttable: Mutex<Slab<(LinkName, Revision, CancellationToken)>>,
     lease_returned: Notify,
-    draining: AtomicBool,
+    draining: CancellationToken,
     counters: Counters,
+    /// Events that wait for their target now.
+    waiting: AtomicUsize,
     /// Time from the publication of a link's target to the first event that went there, in nanoseconds.
     first_events: Mutex<Vec<u64>>,
 }
@@ -91,8 +96,9 @@ impl Shared {
             leases: Mutex::default(),
             cuttable: Mutex::default(),
             lease_returned: Notify::new(),
-            draining: AtomicBool::new(false),
+            draining: CancellationToken::new(),
             counters: Counters::default(),
+            waiting: AtomicUsize::new(0),
             first_events: Mutex::default(),
         })
     }
@@ -105,6 +111,7 @@ impl Shared {
             parked: counters.parked.load(Relaxed),
             failed: counters.failed.load(Relaxed),
             broken: counters.broken.load(Relaxed),
+            cut: counters.cut.load(Relaxed),
         }
     }
 
@@ -116,12 +123,33 @@ impl Shared {
         self.counters.parked.fetch_add(1, Relaxed);
     }
 
+    /// An event waits for its target, until what this returns is dropped.
+    pub(in crate::router) fn wait(self: &Arc<Self>) -> Waits {
+        self.waiting.fetch_add(1, Relaxed);
+        Waits(self.clone())
+    }
+
+    /// Events that wait for their target now.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Relaxed)
+    }
+
     pub(in crate::router) fn count_failed(&self) {
         self.counters.failed.fetch_add(1, Relaxed);
     }
 
-    pub(in crate::router) fn count_broken(&self) {
-        self.counters.broken.fetch_add(1, Relaxed);
+    pub(in crate::router) fn count_broken(&self, events: usize) {
+        self.counters.broken.fetch_add(events as u64, Relaxed);
+    }
+
+    pub(in crate::router) fn count_cut(&self, events: usize) {
+        self.counters.cut.fetch_add(events as u64, Relaxed);
+    }
+
+    /// Bytes that are held for all callers and targets, beyond what each connection has for itself: long frames that
+    /// are not whole yet, and what waits.
+    pub fn buffered(&self) -> usize {
+        self.settings.budget.used()
     }
 
     /// Idle upstream connections.
@@ -181,14 +209,23 @@ impl Shared {
         }
     }
 
-    /// No new events from now on; callers end when theirs have.
+    /// No new events from now on, and none that waits goes on; callers end when theirs have.
     pub fn drain(&self) {
-        self.draining.store(true, Relaxed);
+        self.draining.cancel();
         self.wake_all();
     }
 
+    pub(in crate::router) fn draining(&self) -> &CancellationToken {
+        &self.draining
+    }
+
     pub(super) fn is_draining(&self) -> bool {
-        self.draining.load(Relaxed)
+        self.draining.is_cancelled()
+    }
+
+    /// Closes all idle upstream connections.
+    pub(in crate::router) fn empty_pool(&self) {
+        self.pool.retain(|_, _| false);
     }
 
     /// Breaks the leases of `link` from before `before`.
@@ -257,13 +294,25 @@ impl Shared {
         Cuttable { shared: self.clone(), key, token }
     }
 
-    /// What an event is told that found no target in time.
+    /// What an event is told that found no target in time. `why` is what it last knew itself; what the links say at
+    /// this moment comes first.
     pub(in crate::router) fn no_target(&self, link: &LinkName, why: &str) -> String {
+        let now = self.links.load().route(link);
+        let why = if let Route::Parked(_, now) = &now { now } else { why };
         let waited = self.settings.park_for.as_secs_f32();
         format!(
             "The target of the link {link} was not found. Make sure it is running: {why} (waited {waited} s; \
              `jackfield ls` shows what runs)."
         )
+    }
+}
+
+/// Counts one event as waiting until it is dropped.
+pub(in crate::router) struct Waits(Arc<Shared>);
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Relaxed);
     }
 }
 
