@@ -12,6 +12,13 @@ impl Engine {
         if answer.finished {
             return;
         }
+        if let AnswerState::Waiting(key) = answer.state
+            && !answer.lent
+            && self.postpone_finish(key, asker, flags)
+        {
+            return;
+        }
+        let Some(answer) = self.answer(asker) else { return };
         let exports = std::mem::take(&mut answer.result_exports);
         if flags & KEEP_RESULT_CAPS == 0 {
             for export in exports {

@@ -42,6 +42,7 @@ impl Engine {
             queue: VecDeque::new(),
             at_host: false,
             forwarded: false,
+            finishing: false,
         }) as u32;
         let key = HeldKey { slot, serial };
         if let Some(answer) = self.answer(asker) {
@@ -128,6 +129,11 @@ impl Engine {
                 }
                 self.release_target(target);
             }
+            Waiting::Finish { conn, serial, id, flags } => {
+                if self.is_same(conn, serial) {
+                    self.on_finish(conn, id, flags);
+                }
+            }
             Waiting::Pipeline { promise, conn, question, path } => {
                 self.uncount_waiting(conn);
                 let cap = self.intake_one(conn, message::Descriptor::ReceiverAnswer { question, path });
@@ -147,7 +153,16 @@ impl Engine {
         let target = std::mem::replace(&mut held.target, HeldTarget::Cap(u32::MAX));
         let dest = self.held_dest(&target);
         match dest {
-            Dest::Promise(_) | Dest::Held(_) => {
+            Dest::Promise(cap) => {
+                // From now on it waits for the capability, whatever becomes of the answer that brought it.
+                let kept = HeldTarget::Cap(self.retain_cap(cap));
+                if let Some(held) = self.held_mut(key) {
+                    held.target = kept;
+                }
+                self.release_target(target);
+                self.enqueue(Waiting::Call(key), &dest);
+            }
+            Dest::Held(_) => {
                 if let Some(held) = self.held_mut(key) {
                     held.target = target;
                 }
@@ -251,12 +266,59 @@ impl Engine {
             self.events.push_back(Event::Canceled { call: CallId(key) });
         }
         self.release_caps(held.caps);
+        self.resume_finish(&held.target);
         self.release_target(held.target);
         let closed = self.closed.clone();
         if let Some(lent) = held.also.and_then(|also| self.answer(also)) {
             lent.state = AnswerState::Failed(closed);
         }
         self.ready_first(held.queue);
+    }
+
+    /// Puts a Finish for a held call behind the calls on its answer, if there are any.
+    pub(super) fn postpone_finish(&mut self, key: HeldKey, (conn, id): Asker, flags: u64) -> bool {
+        let serial = self.conns.get(conn as usize).map_or(0, |conn| conn.serial);
+        if conn == HOST || !self.is_depended_on(key) {
+            return false;
+        }
+        if let Some(held) = self.held_mut(key)
+            && !held.finishing
+        {
+            held.finishing = true;
+            held.queue.push_back(Waiting::Finish { conn, serial, id, flags });
+        }
+        true
+    }
+
+    fn is_depended_on(&self, key: HeldKey) -> bool {
+        let held = |key: HeldKey| self.held.get(key.slot as usize).filter(|held| held.serial == key.serial);
+        let lives = |waiting: &Waiting| match waiting {
+            Waiting::Call(key) => held(*key).is_some(),
+            Waiting::Pipeline { promise, .. } => {
+                // One reference is the queue's own.
+                self.caps.get(*promise as usize).is_some_and(|promise| promise.refs > 1)
+            }
+            Waiting::Disembargo { .. } | Waiting::Finish { .. } => false,
+        };
+        held(key).is_some_and(|held| held.queue.iter().any(lives))
+    }
+
+    /// A call for `target` is not wanted any more: it may have been the last that kept another going.
+    fn resume_finish(&mut self, target: &HeldTarget) {
+        let HeldTarget::Answer { conn, question, .. } = target else { return };
+        let Some(AnswerState::Waiting(key)) = self.answer((*conn, *question)).map(|answer| &answer.state)
+        else {
+            return;
+        };
+        let key = *key;
+        if self.is_depended_on(key) {
+            return;
+        }
+        if let Some(held) = self.held_mut(key).filter(|held| held.finishing)
+            && let Some(finish @ Waiting::Finish { .. }) = held.queue.pop_back()
+        {
+            self.ready.push_back(finish);
+        }
     }
 
     fn held_dest(&self, target: &HeldTarget) -> Dest {

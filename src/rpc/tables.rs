@@ -333,6 +333,14 @@ pub(super) enum Waiting {
         id: u32,
         target: HeldTarget,
     },
+    /// A Finish for the call that this queue belongs to: calls on its answer keep it going, as they would if it
+    /// were with a peer already.
+    Finish {
+        conn: u32,
+        serial: u64,
+        id: u32,
+        flags: u64,
+    },
     /// A promise (by reference) that stands for a capability in the answer to a held call.
     Pipeline {
         promise: u32,
@@ -363,6 +371,8 @@ pub(super) struct Held {
     pub at_host: bool,
     /// The host sent it on.
     pub forwarded: bool,
+    /// A Finish for it waits at the end of its queue.
+    pub finishing: bool,
 }
 
 /// Where a message has to go.

@@ -1,6 +1,6 @@
 //! Calls whose target is not there yet.
 
-use jackfield::rpc::{CapId, Limits, Outgoing, PromiseId, TableSizes};
+use jackfield::rpc::{CapId, Event, Limits, ObjectId, Outgoing, PromiseId, TableSizes};
 use jackfield::wire::build::Content;
 use jackfield::wire::exception::Exception;
 
@@ -106,6 +106,64 @@ fn a_finish_takes_a_parked_call_out() {
     let target = net.obtain(&b, 5);
     resolve(&net, promise, target);
     b.silent();
+}
+
+#[test]
+fn a_finish_waits_behind_the_calls_on_its_answer() {
+    let net = Net::new();
+    let (a, id, promise) = parked(&net);
+    a.call(1, import(id)).marker(1).send();
+    a.call(2, answer(1, &[0])).marker(2).send();
+    a.finish(1);
+    a.silent();
+    let b = net.peer("b");
+    let target = net.obtain(&b, 5);
+    resolve(&net, promise, target);
+    let first = b.expect_call();
+    let second = b.expect_call();
+    assert_eq!((second.marker, &second.to), (2, &answer(first.question, &[0])));
+    b.expect_finish(first.question, true);
+    b.silent();
+}
+
+#[test]
+fn when_the_last_call_on_its_answer_goes_a_finished_call_goes_too() {
+    let net = Net::new();
+    let (a, id, promise) = parked(&net);
+    a.call(1, import(id)).send();
+    a.call(2, answer(1, &[0])).send();
+    a.call(3, answer(2, &[0])).send();
+    a.finish(1);
+    a.finish(2);
+    a.silent();
+    a.finish(3);
+    let canceled = a.rest();
+    assert_eq!(canceled.len(), 3, "{canceled:?}");
+    assert_eq!((net.engine().parked(a.conn), net.budget.used()), ((0, 0), 0));
+    let b = net.peer("b");
+    let target = net.obtain(&b, 5);
+    resolve(&net, promise, target);
+    b.silent();
+}
+
+#[test]
+fn a_call_that_waits_for_a_promise_outlives_the_answer_that_brought_it() {
+    let net = Net::new();
+    let hub = net.engine().object(ObjectId(1));
+    let a = net.peer_with("a", Some(hub));
+    let id = a.get_bootstrap();
+    a.call(1, import(id)).send();
+    a.call(2, answer(1, &[0])).marker(2).send();
+    let Event::Call { call, .. } = net.event() else { panic!("a call for the host") };
+    let (promise, cap) = net.engine().promise();
+    net.engine().respond(call, &Content::capabilities(1), vec![Some(cap)]);
+    a.expect_return();
+    a.finish(1);
+    a.silent();
+    let b = net.peer("b");
+    let target = net.obtain(&b, 5);
+    resolve(&net, promise, target);
+    assert_eq!(b.expect_call().marker, 2);
 }
 
 #[test]
