@@ -3,6 +3,7 @@
 mod cli;
 mod control;
 mod fidelity;
+mod hostile_peers;
 mod http_face;
 mod links;
 mod replay;
