@@ -2,6 +2,7 @@
 
 mod cli;
 mod control;
+mod engine_model;
 mod fidelity;
 mod hostile_peers;
 mod http_face;
