@@ -396,6 +396,11 @@ impl<'a> Frame<'a> {
         }
     }
 
+    /// The words that were claimed so far, as ranges: all that patching may rewrite.
+    pub fn claimed(&self) -> &[(u32, u32)] {
+        &self.claims
+    }
+
     /// Checks that no word was reached by two ways since the frame was taken.
     ///
     /// # Errors

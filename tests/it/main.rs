@@ -4,6 +4,7 @@ mod cli;
 mod control;
 mod engine_model;
 mod fidelity;
+mod fuzz_bodies;
 mod hostile_peers;
 mod http_face;
 mod links;

@@ -7,7 +7,12 @@ use crate::support::peer::{Cap, Node, Outgoing};
 
 impl World {
     /// Up to three capabilities of a peer: of what it holds, or new objects. They are for the results `of` a call.
-    pub(super) fn some_caps(&mut self, index: usize, choice: u16, of: Option<u64>) -> (Vec<Option<Cap>>, Vec<Logical>) {
+    pub(super) fn some_caps(
+        &mut self,
+        index: usize,
+        choice: u16,
+        of: Option<u64>,
+    ) -> (Vec<Option<Cap>>, Vec<Logical>) {
         let (mut caps, mut logicals) = (Vec::new(), Vec::new());
         for n in 0..choice % 4 {
             let side = &mut self.sides[index];
@@ -83,7 +88,9 @@ impl World {
         let Some(at) = pick(&self.sides[index].promises, which) else { return };
         let (promise, logical) = self.sides[index].promises.swap_remove(at);
         let held = &self.sides[index].held;
-        let can = |at: &usize| !to.is_multiple_of(8) && !self.model.waits_for(held[*at].logical, Some(logical), None);
+        let can = |at: &usize| {
+            !to.is_multiple_of(8) && !self.model.waits_for(held[*at].logical, Some(logical), None)
+        };
         let target = pick(held, to / 8).filter(can);
         let (cap, to) = match target {
             Some(at) => {

@@ -13,7 +13,9 @@ impl World {
         while let Some(event) = self.engine.poll_event() {
             match event {
                 Event::Call { call, .. } => {
-                    let Msg::Call(params) = decode(self.engine.params(call).unwrap()) else { panic!("no Call") };
+                    let Msg::Call(params) = decode(self.engine.params(call).unwrap()) else {
+                        panic!("no Call")
+                    };
                     let uid = params.body.uid;
                     self.model.delivered(uid, (HOST, 0), &params.body.words);
                     self.at_host.push(AtHost { call, uid, caps: params.body.words[3..].to_vec() });
@@ -32,7 +34,11 @@ impl World {
         }
     }
 
-    pub(super) fn host_return(&mut self, question: QuestionId, result: Result<Vec<Option<CapId>>, Exception>) {
+    pub(super) fn host_return(
+        &mut self,
+        question: QuestionId,
+        result: Result<Vec<Option<CapId>>, Exception>,
+    ) {
         if let Some(at) = self.host_questions.iter().position(|(asked, _)| *asked == question) {
             let uid = self.host_questions.swap_remove(at).1;
             match &result {
@@ -54,7 +60,13 @@ impl World {
     }
 
     /// A capability for the host to hand out: a peer's main object, a parameter, or a promise.
-    pub(super) fn host_cap(&mut self, call: CallId, uid: u64, caps: &[Logical], choice: u16) -> (CapId, Logical) {
+    pub(super) fn host_cap(
+        &mut self,
+        call: CallId,
+        uid: u64,
+        caps: &[Logical],
+        choice: u16,
+    ) -> (CapId, Logical) {
         if choice.is_multiple_of(3)
             && let Some(at) = pick(caps, choice / 3)
             && !self.model.waits_for(caps[at], None, Some(uid))
@@ -119,8 +131,7 @@ impl World {
         let lineage = self.model.lineage();
         let uid = self.model.call(HOST, main.2, lineage, 1, false);
         let mut message = capnp::message::Builder::new_default();
-        let mut content =
-            message.init_root::<jackfield::schema::rpc_capnp::exception::detail::Builder>();
+        let mut content = message.init_root::<jackfield::schema::rpc_capnp::exception::detail::Builder>();
         content.set_detail_id(uid);
         let words: Vec<u8> = [lineage, 1, main.2].iter().flat_map(|word| word.to_le_bytes()).collect();
         content.set_data(&words);

@@ -29,7 +29,8 @@ fn run(peers: u64, steps: &[[u16; 4]], frames: &Frames) {
 /// how ids were mapped.
 fn account(frames: &Frames) -> String {
     let mut text = String::new();
-    for (peer, sent, received, frame) in frames.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).iter() {
+    for (peer, sent, received, frame) in frames.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).iter()
+    {
         let line = serde_json::json!({
             "frame": received,
             "peer": peer,
@@ -64,7 +65,8 @@ fn check(peers: u64, steps: &[[u16; 4]]) -> Result<(), TestCaseError> {
 fn explore(cases: u32, steps: usize, seed: u8) {
     let times = std::env::var("JACKFIELD_MODEL_TIMES").map_or(1, |times| times.parse().unwrap());
     let cases = cases * times;
-    let config = ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 4000, ..Default::default() };
+    let config =
+        ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 4000, ..Default::default() };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
     let mut runner = TestRunner::new_with_rng(config, rng);
     let steps = vec(any::<[u16; 4]>(), 0..steps);

@@ -4,9 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use jackfield::rpc::trace::{Trace, TraceRecord};
-use jackfield::rpc::{
-    Budget, CallId, CapId, ConnId, Engine, Limits, ObjectId, PromiseId, QuestionId,
-};
+use jackfield::rpc::{Budget, CallId, CapId, ConnId, Engine, Limits, ObjectId, PromiseId, QuestionId};
 use jackfield::wire::exception::Exception;
 
 use super::model::{Given, HOST, Logical, Meaning, Model};
