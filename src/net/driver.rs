@@ -1,6 +1,5 @@
 //! The task that moves the bytes of one engine.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use super::buffer::Buffer;
 use super::ready::{ConnWaker, ReadySet};
 use super::socket::Socket;
-use crate::rpc::{Budget, ConnId, Engine, Event};
+use crate::rpc::{Budget, ConnId, Engine, Event, FastMap};
 use crate::wire::exception::Exception;
 
 /// Unwritten bytes of a connection at which those who send to it are no longer read: what a unix socket holds in the
@@ -65,7 +64,7 @@ pub struct Plug {
 pub struct Net {
     /// The engine. Connections are added with its methods, then plugged in here.
     pub engine: Engine,
-    lines: HashMap<ConnId, Line>,
+    lines: FastMap<ConnId, Line>,
     ready: Arc<ReadySet>,
     budget: Arc<Budget>,
     scratch: Vec<ConnId>,
@@ -172,7 +171,7 @@ impl<H: Host> Driver<H> {
     pub fn new(engine: Engine, budget: Arc<Budget>, host: H) -> Self {
         let net = Net {
             engine,
-            lines: HashMap::new(),
+            lines: FastMap::default(),
             ready: Arc::default(),
             budget,
             scratch: Vec::new(),

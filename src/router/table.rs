@@ -3,7 +3,6 @@
 //! Readers take the snapshot once per event and see links and session states of the same moment. Writers are rare:
 //! they copy the maps (of `Arc`s), change the copy and publish it under the next revision.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -12,6 +11,7 @@ use tokio::sync::watch;
 
 use super::change::{Change, ChangeError, Draft};
 use super::link::{Link, LinkName, Revision};
+use crate::rpc::FastMap;
 use crate::session::project::Storage;
 use crate::session::{Generation, SessionName, SessionSink, SessionState};
 
@@ -52,8 +52,8 @@ pub struct Snapshot {
     /// The last revision that changed a link. What optimistic changes are compared with, since a restarted session
     /// should not spoil them.
     pub relinked: Revision,
-    pub(super) links: HashMap<LinkName, Arc<Link>>,
-    pub(super) sessions: HashMap<SessionName, Arc<Session>>,
+    pub(super) links: FastMap<LinkName, Arc<Link>>,
+    pub(super) sessions: FastMap<SessionName, Arc<Session>>,
 }
 
 /// Where an event on a link goes at this moment.

@@ -27,4 +27,4 @@ pub use detach::Detached;
 pub use engine::{Engine, Event, Incoming};
 pub use host::Outgoing;
 pub use limits::{Budget, Limits};
-pub use tables::{CallId, CapId, ConnId, ObjectId, PromiseId, QuestionId, TableSizes};
+pub use tables::{CallId, CapId, ConnId, FastMap, ObjectId, PromiseId, QuestionId, TableSizes};

@@ -238,14 +238,24 @@ pub fn results_sent_elsewhere(out: &mut Vec<u8>, answer: u32) {
     Builder::new(tag::RETURN, &[word, 0], 1).write(&[], out);
 }
 
+/// A message whose body is one word. Half of what an event makes us send is such.
+fn short(out: &mut Vec<u8>, tag: u16, data: u64) {
+    let words = [4 << 32, struct_pointer(0, 1, 1), u64::from(tag), struct_pointer(0, 1, 0), data];
+    let mut bytes = [0; 40];
+    for (to, word) in bytes.chunks_exact_mut(8).zip(words) {
+        to.copy_from_slice(&word.to_le_bytes());
+    }
+    out.extend_from_slice(&bytes);
+}
+
 /// Finish; `flags` as in its data word.
 pub fn finish(out: &mut Vec<u8>, question: u32, flags: u64) {
-    Builder::new(tag::FINISH, &[u64::from(question) | flags], 0).write(&[], out);
+    short(out, tag::FINISH, u64::from(question) | flags);
 }
 
 /// Release of `count` references.
 pub fn release(out: &mut Vec<u8>, id: u32, count: u32) {
-    Builder::new(tag::RELEASE, &[u64::from(id) | u64::from(count) << 32], 0).write(&[], out);
+    short(out, tag::RELEASE, u64::from(id) | u64::from(count) << 32);
 }
 
 /// Resolve of a promise to a capability.

@@ -1,6 +1,5 @@
 //! The host of one caller's engine.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
@@ -17,7 +16,7 @@ use super::shared::{Membership, Shared};
 use super::trace::EngineTrace;
 use crate::net::{Driver, Host, Net, Plug};
 use crate::router::{LinkName, Revision};
-use crate::rpc::{CallId, CapId, ConnId, Engine, Event, ObjectId, QuestionId};
+use crate::rpc::{CallId, CapId, ConnId, Engine, Event, FastMap, ObjectId, QuestionId};
 use crate::session::SessionName;
 use crate::wire::build::Content;
 use crate::wire::exception::Exception;
@@ -40,15 +39,15 @@ pub(super) struct Caller {
     name: String,
     plug: Option<(Plug, Object)>,
     conn: Option<ConnId>,
-    objects: HashMap<u64, Object>,
+    objects: FastMap<u64, Object>,
     next_object: u64,
     pub leases: Vec<Lease>,
-    pub pending: HashMap<QuestionId, Pending>,
+    pub pending: FastMap<QuestionId, Pending>,
     pub park: Park,
     pub retry_at: Option<Instant>,
     seen: Revision,
     /// Links whose current target has had its first event from here.
-    pub reached: HashMap<LinkName, Revision>,
+    pub reached: FastMap<LinkName, Revision>,
     gone_at: Option<Instant>,
     timer: Pin<Box<Sleep>>,
     timer_at: Option<Instant>,
@@ -88,14 +87,14 @@ impl Shared {
             name,
             plug: Some((plug, bootstrap)),
             conn: None,
-            objects: HashMap::new(),
+            objects: FastMap::default(),
             next_object: 0,
             leases: Vec::new(),
-            pending: HashMap::new(),
+            pending: FastMap::default(),
             park: Park::default(),
             retry_at: None,
             seen: Revision::default(),
-            reached: HashMap::new(),
+            reached: FastMap::default(),
             gone_at: None,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             timer_at: None,
