@@ -14,7 +14,7 @@ use crate::support::splice::{Records, recording_splice};
 use crate::support::transcript::{Direction, Transcript};
 
 /// Cases that together show every kind of message that travels between workerds, each small enough to be read.
-const RECORDED: [(Via, &str); 27] = [
+const RECORDED: [(Via, &str); 28] = [
     (Via::Link, "values/echo-map"),
     (Via::Link, "errors/thrown-custom"),
     (Via::Link, "errors/call-on-failed"),
@@ -29,8 +29,9 @@ const RECORDED: [(Via, &str); 27] = [
     (Via::Link, "order/own-capability-through-promise"),
     (Via::Link, "dispose/only-after-last-dup"),
     (Via::Link, "dispose/argument-of-failed-call"),
-    (Via::Link, "cancel/drop-call-releases-argument"),
+    (Via::Link, "cancel/hanging-call-releases-argument"),
     (Via::Link, "cancel/target-context-abort"),
+    (Via::Link, "cancel/callback-hangs"),
     (Via::Link, "streams/in-1KiB"),
     (Via::Link, "streams/out-1KiB"),
     (Via::Link, "streams/echo-1KiB"),

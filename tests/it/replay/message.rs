@@ -1,5 +1,6 @@
 //! A message with its ids, as its sender numbers them.
 
+use jackfield::wire::build;
 use jackfield::wire::frame::Frame;
 use jackfield::wire::message::{self, Call, Descriptor, Outcome, Payload, Resolve, Return, Target, tag};
 
@@ -149,4 +150,19 @@ impl Load {
         let caps = (0..payload.len()).map(|index| payload.descriptor(frame, index).expect("a descriptor"));
         Self { content: at.pointer(0).clone(), caps: caps.collect() }
     }
+}
+
+/// A Release of one reference.
+pub fn release(id: u32) -> Vec<u8> {
+    let mut frame = Vec::new();
+    build::release(&mut frame, id, 1);
+    frame
+}
+
+/// Writes the id of the capability that a Call is for: the first word of its target.
+pub fn retarget(frame: &mut Frame<'_>, id: u32) {
+    let body = message::body(frame).expect("a body").body;
+    let target = frame.child(&body, 0).expect("a target");
+    let word = frame.word(target.pos);
+    frame.set_word(target.pos, word & !0xffff_ffff | u64::from(id));
 }

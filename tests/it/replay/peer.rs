@@ -7,7 +7,7 @@ use jackfield::wire::build::{self, Content};
 use jackfield::wire::frame::Frame;
 use jackfield::wire::message::{self, Call, Descriptor, KEEP_RESULT_CAPS, Outcome, Return, Target};
 
-use super::message::{Load, Message, Out};
+use super::message::{Load, Message, Out, release, retarget};
 use super::script::{Need, Script, is_caller};
 use crate::support::transcript::Direction;
 
@@ -78,6 +78,7 @@ impl<'a> Peer<'a> {
     fn has(&self, need: &Need) -> bool {
         match need {
             Need::Arrived(step) => self.arrived.contains(step),
+            Need::GivenUp(step) => self.given_up.contains(step),
             Need::Free(id) => self.exports.get(id).is_none_or(|count| *count == 0),
             Need::Import(id) => self.imports.get(id).is_some_and(|ids| !ids.is_empty()),
         }
@@ -116,7 +117,11 @@ impl<'a> Peer<'a> {
                 }
             }
             Message::Finish { question, flags } => {
-                self.finished.insert(self.asked[question]);
+                let asked = self.asked[question];
+                self.finished.insert(asked);
+                if flags & KEEP_RESULT_CAPS == 0 {
+                    self.release_with_finish(asked);
+                }
                 build::finish(&mut frame, *question, *flags);
             }
             Message::Resolve { promise, cap: Some(cap), .. } => {
@@ -184,6 +189,17 @@ impl<'a> Peer<'a> {
     fn let_go(&mut self, id: u32) -> Option<Vec<u8>> {
         let id = self.imports.get_mut(&id)?.pop()?;
         Some(release(id))
+    }
+
+    /// Forgets what an answer brought, if it is there already: the Finish says so, no Release will.
+    fn release_with_finish(&mut self, asked: usize) {
+        let Some(answer) = self.script.steps[asked].answer.filter(|answer| self.arrived.contains(answer))
+        else {
+            return;
+        };
+        for id in self.script.steps[answer].message.exported() {
+            self.imports.get_mut(&id).and_then(Vec::pop);
+        }
     }
 
     /// Releases all that is left, as the real one does when the event is over.
@@ -334,18 +350,4 @@ impl<'a> Peer<'a> {
 enum Place {
     Own(u32),
     Answer(usize, Vec<u16>),
-}
-
-fn release(id: u32) -> Vec<u8> {
-    let mut frame = Vec::new();
-    build::release(&mut frame, id, 1);
-    frame
-}
-
-/// Writes the id of the capability that a Call is for: the first word of its target.
-fn retarget(frame: &mut Frame<'_>, id: u32) {
-    let body = message::body(frame).expect("a body").body;
-    let target = frame.child(&body, 0).expect("a target");
-    let word = frame.word(target.pos);
-    frame.set_word(target.pos, word & !0xffff_ffff | u64::from(id));
 }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use jackfield::wire::message::{Descriptor, Target};
+use jackfield::wire::message::{Descriptor, KEEP_RESULT_CAPS, Target};
 
 use super::message::{Message, Out};
 use crate::support::transcript::{Direction, Transcript};
@@ -29,6 +29,8 @@ pub struct Step {
 pub enum Need {
     /// This step of the other side has arrived.
     Arrived(usize),
+    /// The other side has given up this question: only then may it come back as canceled.
+    GivenUp(usize),
     /// Everyone has let go of this capability of one's own, so that its id can stand for another.
     Free(u32),
     /// This capability of the other side has arrived, by whatever message.
@@ -84,6 +86,7 @@ impl Script {
         let mut needs: Vec<_> = question.map(Need::Arrived).into_iter().collect();
         let answered = |id: u32| self.steps[self.last_ask(caller, id)].answer.map(Need::Arrived);
         match message {
+            Message::Return { outcome: Out::Canceled, .. } => needs.extend(question.map(Need::GivenUp)),
             Message::Call { question, target, .. } => {
                 let before =
                     |step: &Step| is_caller(step.from) == caller && step.message.asks() == Some(*question);
@@ -94,7 +97,10 @@ impl Script {
                     needs.push(Need::Import(*id));
                 }
             }
-            Message::Finish { question, .. } => needs.extend(answered(*question)),
+            // A Finish that also releases what the answer brings may cross it.
+            Message::Finish { question, flags } if flags & KEEP_RESULT_CAPS != 0 => {
+                needs.extend(answered(*question))
+            }
             Message::Release { id, .. } => needs.extend(self.mentions(!caller, *id).map(Need::Arrived)),
             _ => {}
         }

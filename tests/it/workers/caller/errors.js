@@ -37,8 +37,12 @@ export const cases = {
   "errors/returned-promise-of-callback": ({ b }) => b.callMe(async () => { throw makeError("causeCustom"); }),
 };
 
-for (const name of ["constructor", "fetch", "dup", "toString", "then", "catch", "finally", "connect", "alarm", "webSocketMessage", "env", "ctx", "__proto__", "hasOwnProperty", "Symbol.dispose", "", "get", "put"]) {
-  cases[`errors/reserved-${name || "empty"}`] = ({ b }) => b.getRpcMethodForTestOnly?.(name)() ?? "no way to ask";
+// Names that every object has, that the runtime keeps for itself, or that mean something to promises.
+for (const name of ["constructor", "fetch", "dup", "toString", "valueOf", "then", "alarm", "webSocketMessage", "env", "ctx", "__proto__", "hasOwnProperty", "Symbol.dispose", "", "get", "put", "0"]) {
+  cases[`errors/reserved-${name || "empty"}`] = async ({ b }) => {
+    const factory = await b.makeFactory();
+    return [await outcome(() => b[name]()), await outcome(() => b.tree[name]()), await outcome(() => factory[name]()), await outcome(() => b.tree[name].deeper)];
+  };
 }
 
 for (const kind of errorKinds) {

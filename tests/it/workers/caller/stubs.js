@@ -206,13 +206,14 @@ export const disposal = {
 };
 
 export const cancellation = {
-  "cancel/drop-call-releases-argument": async ({ b, key }) => {
+  // Disposing of a promise does not stop the call. The target finds that this one can never end, and gives up.
+  "cancel/hanging-call-releases-argument": async ({ b, key }) => {
     const mine = watched();
     const call = b.hangSilently(key, mine.target);
+    // Without the stack: it tells who waited at that moment.
+    const failed = call.then(String, (error) => error.message);
     const started = await b.awaitNotes(key, 1);
-    call.catch(() => {});
-    call[Symbol.dispose]();
-    return { started, times: mine.times() };
+    return { started, failed: await failed, disposed: await mine.disposed, times: mine.times() };
   },
   // The event itself ends: everything that it had under way at the target must stop.
   "cancel/caller-event-ends": async ({ b, key, self }) => {

@@ -26,7 +26,7 @@ export const Callbacks = (Base) => class extends Base {
 
   /** Pipelines on the caller's answer before it is there. */
   callPipelined(callback) {
-    return callback().inner.method("pipelined").length;
+    return callback().inner.method("pipelined");
   }
 
   /** B calls A with a function of B, A calls that one with a function of A, and so on down to zero. */
