@@ -118,6 +118,30 @@ impl Net {
         self.lines.keys().copied()
     }
 
+    /// Notes what the host made the engine write since the last frame. Names a connection whose peer takes less than
+    /// that: whatever feeds it should pause until [`Net::is_behind`] says otherwise.
+    pub fn host_wrote(&mut self) -> Option<ConnId> {
+        let mut written = std::mem::take(&mut self.scratch);
+        self.engine.take_written(&mut written);
+        let mut behind = None;
+        for to in written.drain(..) {
+            if !self.dirty.contains(&to) {
+                self.dirty.push(to);
+            }
+            if self.unwritten(to) > HIGH_WATER {
+                self.flush(to);
+                behind = self.is_behind(to).then_some(to).or(behind);
+            }
+        }
+        self.scratch = written;
+        behind
+    }
+
+    /// Whether more is unwritten to `conn` than should be. The host's turn comes again when that changes.
+    pub fn is_behind(&mut self, conn: ConnId) -> bool {
+        self.unwritten(conn) > HIGH_WATER
+    }
+
     /// Writes what the kernel takes. A connection that is gone is left to its reader to notice.
     fn flush(&mut self, conn: ConnId) {
         let Some(line) = self.lines.get_mut(&conn) else { return };

@@ -157,6 +157,10 @@ impl Engine {
                 Some(_) => {}
             }
         }
+        self.note_called_at(conn, dest);
+    }
+
+    pub(super) fn note_called_at(&mut self, conn: u32, dest: &Dest) {
         match dest {
             Dest::Remote { conn: to, target: Target::Import(id) } => {
                 let import = self.conns.get(*to as usize).and_then(|to| to.imports.get(id));

@@ -36,6 +36,7 @@ impl Engine {
             asker: Some(asker),
             also: None,
             sender,
+            charged: bytes.len(),
             frame: bytes,
             caps,
             target,
@@ -79,10 +80,10 @@ impl Engine {
     pub(super) fn unhold(&mut self, key: HeldKey) -> Option<Held> {
         self.held_mut(key)?;
         let held = self.held.remove(key.slot as usize);
-        self.budget.give(held.frame.len());
+        self.budget.give(held.charged);
         if let Some(sender) = self.conns.get_mut(held.sender as usize) {
             sender.parked_calls = sender.parked_calls.saturating_sub(1);
-            sender.parked_bytes = sender.parked_bytes.saturating_sub(held.frame.len());
+            sender.parked_bytes = sender.parked_bytes.saturating_sub(held.charged);
         }
         Some(held)
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::engine::{Engine, Event};
+use super::engine::{Engine, Event, Incoming};
 use super::tables::*;
 use crate::wire::build::{self, Content};
 use crate::wire::exception::Exception;
@@ -79,6 +79,7 @@ impl Engine {
         let method = (call.interface, call.method);
         build::call(&mut bytes, question, &Target::Import(0), method, &call.content, &blank(&caps));
         let dest = self.dest_of(target.0);
+        self.note_called_at(HOST, &dest);
         self.place_bytes(asker, &mut bytes, caps, dest);
         self.settle();
         QuestionId(question)
@@ -120,6 +121,24 @@ impl Engine {
     pub fn param_cap(&mut self, call: CallId, index: u32) -> Option<CapId> {
         let cap = self.held_mut(call.0)?.caps.get(index as usize).copied().flatten()?;
         Some(CapId(self.retain_cap(cap)))
+    }
+
+    /// Takes the frame of a call that waits for the host, and a reference to each capability in its parameters.
+    /// Before [`Engine::forward`] the frame has to come back ([`Engine::restore_params`]); the references stay
+    /// the host's.
+    pub fn take_params(&mut self, call: CallId) -> Option<Incoming> {
+        let held = self.held_mut(call.0).filter(|held| held.at_host)?;
+        let frame = std::mem::take(&mut held.frame);
+        let caps = held.caps.clone();
+        let retained = |cap: Option<u32>| cap.map(|cap| CapId(self.retain_cap(cap)));
+        Some(Incoming { frame, caps: caps.into_iter().map(retained).collect() })
+    }
+
+    /// Gives back what [`Engine::take_params`] took, unchanged.
+    pub fn restore_params(&mut self, call: CallId, frame: Vec<u8>) {
+        if let Some(held) = self.held_mut(call.0).filter(|held| held.at_host) {
+            held.frame = frame;
+        }
     }
 
     /// Sends a call that waits for the host on to another capability, as it came.
@@ -184,7 +203,7 @@ impl Engine {
         let Some(answer) = self.answer(asker) else { return self.release_caps(caps) };
         answer.returned = true;
         let result = caps.iter().map(|cap| cap.map(|cap| CapId(self.retain_cap(cap)))).collect();
-        let incoming = super::engine::Incoming { frame: frame.clone(), caps: result };
+        let incoming = Incoming { frame: frame.clone(), caps: result };
         if let Some(answer) = self.answer(asker) {
             answer.state = AnswerState::Results { frame: std::mem::take(frame), caps };
         }

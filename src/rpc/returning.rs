@@ -171,12 +171,12 @@ impl Engine {
         if answer.only_promise_pipeline {
             return self.release_caps(caps);
         }
-        if conn == HOST {
-            return self.return_to_host(id, frame, &ret.outcome, caps);
-        }
         let tail = answer.tails.first().copied();
         answer.returned = true;
         let called = if tail.is_some() { self.called_on_tail(asker) } else { called };
+        if conn == HOST {
+            return self.return_to_host(id, from, &called, frame, &ret.outcome, caps);
+        }
         if let Outcome::Results(payload) = &ret.outcome
             && !caps.is_empty()
         {
@@ -266,13 +266,23 @@ impl Engine {
         descriptors
     }
 
-    /// A question of the host's was answered.
-    fn return_to_host(&mut self, id: u32, frame: Frame, outcome: &Outcome, caps: CapList) {
+    /// A question of the host's was answered. What it called along the answer is ordered as for any other asker.
+    fn return_to_host(
+        &mut self,
+        id: u32,
+        from: Option<(u32, u32)>,
+        called: &Called,
+        mut frame: Frame,
+        outcome: &Outcome,
+        mut caps: CapList,
+    ) {
+        if let Outcome::Results(payload) = outcome
+            && !called.is_empty()
+        {
+            self.hold_back((HOST, id), from, called, &mut frame, payload, &mut caps);
+        }
         let mut bytes = Vec::new();
         frame.write(&mut bytes);
-        if let Some(answer) = self.answer((HOST, id)) {
-            answer.returned = true;
-        }
         let result = match outcome {
             Outcome::Results(_) => {
                 let caps = caps.into_iter().map(|cap| cap.map(CapId)).collect();
@@ -284,6 +294,36 @@ impl Engine {
             }
         };
         self.events.push_back(Event::Return { question: QuestionId(id), result });
+    }
+
+    /// Puts an embargo on capabilities of an answer to the host that live neither with the peer that answers nor
+    /// anywhere its earlier calls have got to yet.
+    fn hold_back(
+        &mut self,
+        asker: Asker,
+        from: Option<(u32, u32)>,
+        called: &Called,
+        frame: &mut Frame,
+        payload: &Payload,
+        caps: &mut CapList,
+    ) {
+        let tail = self.answer(asker).and_then(|answer| answer.tails.first().copied());
+        let answers = if tail.is_some() { None } else { from.map(|(conn, _)| conn) };
+        let Some((conn, question)) = tail.or(from) else { return };
+        let mut led = Vec::new();
+        for (path, index) in payload.capabilities(frame) {
+            let Some(Some(slot)) = caps.get_mut(index as usize) else { continue };
+            if !called.contains(&path) || !self.is_third(*slot, HOST, answers) {
+                continue;
+            }
+            let target = Target::Answer { question, path: path.clone() };
+            let embargo = self.embargo(*slot, conn, &target);
+            self.release_cap(std::mem::replace(slot, embargo));
+            led.push((path, self.retain_cap(embargo)));
+        }
+        if let Some(answer) = self.answer(asker) {
+            answer.led = led;
+        }
     }
 
     /// Confirms a Finish that came before the answer, and forgets the question. A tail caller is told what

@@ -367,6 +367,8 @@ pub(super) struct Held {
     pub also: Option<Asker>,
     /// Whose bounds the bytes count against.
     pub sender: u32,
+    /// How many they are. The frame itself may be with the host for a while.
+    pub charged: usize,
     pub frame: Vec<u8>,
     pub caps: CapList,
     pub target: HeldTarget,
