@@ -7,6 +7,7 @@ mod buffer;
 mod driver;
 mod lifetime;
 mod listen;
+pub mod local;
 mod ready;
 pub mod socket;
 mod threads;

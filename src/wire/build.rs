@@ -173,6 +173,16 @@ impl Content {
         Content { words: vec![3] }
     }
 
+    /// Length in bytes.
+    pub fn len(&self) -> usize {
+        self.words.len() * 8
+    }
+
+    /// Whether it is a null pointer.
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
     /// Content built with the `capnp` crate; `None` if the builder used more than one segment.
     pub fn from_message(message: &capnp::message::Builder<capnp::message::HeapAllocator>) -> Option<Self> {
         match *message.get_segments_for_output() {

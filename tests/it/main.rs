@@ -5,6 +5,7 @@ mod control;
 mod engine_model;
 mod fidelity;
 mod fuzz_bodies;
+mod handle;
 mod hostile_peers;
 mod http_face;
 mod links;

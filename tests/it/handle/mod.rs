@@ -1,0 +1,8 @@
+//! Objects of this process, and stubs of others', against independent peers.
+
+mod callers;
+mod far;
+mod order;
+mod own;
+mod served;
+mod workers;

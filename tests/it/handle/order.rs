@@ -1,0 +1,62 @@
+//! Calls arrive in the order in which they were made, also where an answer turns out to be elsewhere.
+
+use std::sync::{Arc, Mutex};
+
+use jackfield::net::local::Call;
+
+use super::callers::{Rig, connect};
+use super::far::{CALL, PIPELINE, TARGET, answer, ask, asked, bytes, soon};
+
+/// Calls along an answer to come: they go to the far side, which sends them on.
+const ALONG: u8 = 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_come_back_are_not_overtaken() {
+    let rig = Rig::start().await;
+    let far = rig.line.bootstrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let record = seen.clone();
+    let ours = rig.peer.serve(move |call: Call| {
+        record.lock().unwrap().extend(asked(&call).1);
+        call.respond(answer(b"", None));
+    });
+    let returned = far.start(TARGET, CALL, ask("return", b"", Some(&ours))).await.unwrap();
+    let along = returned.pipeline(PIPELINE);
+    let mut answers = Vec::new();
+    for n in 0..ALONG {
+        answers.push(along.start(TARGET, CALL, ask("note", &[n], None)).await.unwrap());
+    }
+    let settled = soon(returned).await.unwrap().stub(PIPELINE).unwrap();
+    // From here on both ways are one.
+    for n in (ALONG..2 * ALONG).step_by(2) {
+        answers.push(settled.start(TARGET, CALL, ask("note", &[n], None)).await.unwrap());
+        answers.push(along.start(TARGET, CALL, ask("note", &[n + 1], None)).await.unwrap());
+    }
+    for answer in answers {
+        soon(answer).await.unwrap();
+    }
+    assert_eq!(*seen.lock().unwrap(), (0..2 * ALONG).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_go_to_a_third_are_not_overtaken() {
+    let rig = Rig::start().await;
+    let (third, _told) = connect(&rig.peer);
+    let made = soon(third.bootstrap().call(TARGET, CALL, ask("counter", b"", None))).await.unwrap();
+    let counter = made.stub(PIPELINE).unwrap();
+    let far = rig.line.bootstrap();
+    let returned = far.start(TARGET, CALL, ask("return", b"", Some(&counter))).await.unwrap();
+    let along = returned.pipeline(PIPELINE);
+    let mut answers = Vec::new();
+    for _ in 0..ALONG {
+        answers.push(along.start(TARGET, CALL, ask("inc", b"", None)).await.unwrap());
+    }
+    let settled = soon(returned).await.unwrap().stub(PIPELINE).unwrap();
+    for _ in 0..ALONG {
+        answers.push(settled.start(TARGET, CALL, ask("inc", b"", None)).await.unwrap());
+        answers.push(along.start(TARGET, CALL, ask("inc", b"", None)).await.unwrap());
+    }
+    for (n, answer) in (1..).zip(answers) {
+        assert_eq!(bytes(&soon(answer).await.unwrap()), [n]);
+    }
+}
