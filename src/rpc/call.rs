@@ -258,7 +258,7 @@ impl Engine {
                 question.returned = true;
                 // A peer that knows no Call has no entry for it either, and wants no Finish.
                 question.forgotten = true;
-                let (asker, also) = (question.asker.take(), question.also.take());
+                let (asker, also) = (question.asker.take(), std::mem::take(&mut question.also));
                 let reason = Arc::new(reason);
                 for asker in asker.into_iter().chain(also) {
                     self.fail_answer(asker, reason.clone());

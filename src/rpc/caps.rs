@@ -318,7 +318,7 @@ impl Engine {
         let Some(question) = self.conns.get_mut(conn as usize).and_then(|conn| conn.question(id)) else {
             return;
         };
-        if question.asker.is_some() || question.also.is_some() || !question.derived.is_empty() {
+        if question.asker.is_some() || !question.also.is_empty() || !question.derived.is_empty() {
             return;
         }
         let (returned, forgotten) = (question.returned, question.forgotten);

@@ -60,20 +60,26 @@ impl Engine {
         }
         let awaited = match state {
             AnswerState::Forwarded { conn, question } if lent => {
-                if let Some(question) = self.question(conn, question)
-                    && question.also == Some(asker)
-                {
-                    question.also = None;
+                if let Some(question) = self.question(conn, question) {
+                    question.also.retain(|also| *also != asker);
                 }
                 self.maybe_finish(conn, question);
                 false
             }
             AnswerState::Forwarded { conn, question } => self.detach_question(conn, question, asker, flags),
             AnswerState::Waiting(key) if lent => {
-                if let Some(held) = self.held_mut(key)
-                    && held.also == Some(asker)
-                {
-                    held.also = None;
+                let abandoned = self.held_mut(key).is_some_and(|held| {
+                    held.also.retain(|also| *also != asker);
+                    held.asker.is_none() && held.also.is_empty()
+                });
+                if abandoned {
+                    self.cancel_held(key);
+                }
+                false
+            }
+            AnswerState::Waiting(key) if self.is_led_to(key) => {
+                if let Some(held) = self.held_mut(key) {
+                    held.asker = None;
                 }
                 false
             }
@@ -106,20 +112,13 @@ impl Engine {
         }
         let only_pipeline = question.only_promise_pipeline;
         let answered = question.returned;
-        if answered || !question.derived.is_empty() {
-            // The upstream question stays while calls on it may come from elsewhere; the asker is done with it.
+        if answered || !question.derived.is_empty() || !question.also.is_empty() {
+            // The upstream question stays while calls on it may come from elsewhere, or by way of a tail caller;
+            // the asker is done with it.
             question.asker = None;
             self.maybe_finish(conn, id);
             return false;
         }
-        // It is canceled even if a tail call's own question still leads to it: what comes of that can only fail.
-        if let Some(also) = question.also.take() {
-            let closed = self.closed.clone();
-            if let Some(answer) = self.answer(also) {
-                answer.state = AnswerState::Failed(closed);
-            }
-        }
-        let Some(question) = self.question(conn, id) else { return false };
         question.asker = None;
         self.maybe_finish(conn, id);
         if only_pipeline || asker.0 == HOST {

@@ -5,6 +5,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::engine::{Engine, Event, Fault};
 use super::tables::*;
 use crate::wire::exception::{Exception, Kind};
@@ -34,7 +36,7 @@ impl Engine {
         let slot = self.held.insert(Held {
             serial,
             asker: Some(asker),
-            also: None,
+            also: SmallVec::new(),
             sender,
             charged: bytes.len(),
             frame: bytes,
@@ -196,7 +198,8 @@ impl Engine {
     fn depart(&mut self, key: HeldKey, dest: Dest) {
         let Some(mut held) = self.unhold(key) else { return };
         let caps = std::mem::take(&mut held.caps);
-        let Some(asker) = held.asker else { return self.release_caps(caps) };
+        // The taker of a tail call may have finished, and calls still come by way of the tail caller.
+        let Some(asker) = held.asker.or(held.also.first().copied()) else { return self.release_caps(caps) };
         let mut bytes = std::mem::take(&mut held.frame);
         let placed = Frame::new(&mut bytes).ok().and_then(|mut frame| {
             let body = message::body(&mut frame).ok()?.body;
@@ -211,16 +214,19 @@ impl Engine {
         if held.forwarded {
             self.note_origin(asker, key.serial);
         }
-        if let Some(also) = held.also
+        if !held.also.is_empty()
             && let Some(AnswerState::Forwarded { conn, question }) =
                 self.answer(asker).map(|answer| &answer.state)
         {
             let (conn, question) = (*conn, *question);
-            if let Some(lent) = self.answer(also) {
-                lent.state = AnswerState::Forwarded { conn, question };
+            for also in &held.also {
+                if let Some(lent) = self.answer(*also) {
+                    lent.state = AnswerState::Forwarded { conn, question };
+                }
             }
             if let Some(question) = self.conns.get_mut(conn as usize).and_then(|c| c.question(question)) {
-                question.also = Some(also);
+                question.asker = held.asker;
+                question.also = held.also;
             }
         }
         self.ready_first(held.queue);
@@ -252,10 +258,10 @@ impl Engine {
         if let Some(asker) = held.asker {
             self.fail_answer(asker, reason.clone());
         }
-        if let Some(also) = held.also
-            && let Some(lent) = self.answer(also)
-        {
-            lent.state = AnswerState::Failed(reason);
+        for also in held.also {
+            if let Some(lent) = self.answer(also) {
+                lent.state = AnswerState::Failed(reason.clone());
+            }
         }
         self.ready_first(held.queue);
     }
@@ -269,9 +275,11 @@ impl Engine {
         self.release_caps(held.caps);
         self.resume_finish(&held.target);
         self.release_target(held.target);
-        let closed = self.closed.clone();
-        if let Some(lent) = held.also.and_then(|also| self.answer(also)) {
-            lent.state = AnswerState::Failed(closed);
+        for also in held.also {
+            let closed = self.closed.clone();
+            if let Some(lent) = self.answer(also) {
+                lent.state = AnswerState::Failed(closed);
+            }
         }
         self.ready_first(held.queue);
     }
@@ -289,6 +297,11 @@ impl Engine {
             held.queue.push_back(Waiting::Finish { conn, serial, id, flags });
         }
         true
+    }
+
+    /// Whether calls for a held call's answer may still come by way of a tail caller.
+    pub(super) fn is_led_to(&mut self, key: HeldKey) -> bool {
+        self.held_mut(key).is_some_and(|held| !held.also.is_empty())
     }
 
     fn is_depended_on(&self, key: HeldKey) -> bool {

@@ -190,6 +190,10 @@ impl Engine {
         if asker.0 == HOST {
             return self.host_to_host(asker, &mut frame, caps);
         }
+        if self.answer(asker).is_some_and(|answer| !answer.redirect && !answer.tails.is_empty()) {
+            // Calls on it went by the tail caller, and go on doing so.
+            return self.deliver_untaken(asker, None, &mut frame, caps);
+        }
         if let Some(answer) = self.answer(asker) {
             answer.state = AnswerState::Results { frame, caps };
             if !answer.redirect {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::engine::{Engine, Fault};
+use super::returning::leads_back;
 use super::tables::*;
 use crate::wire::build;
 use crate::wire::exception::{self, Exception};
@@ -14,6 +15,8 @@ impl Engine {
         let resolve = Resolve::parse(&mut frame, body)?;
         frame.check_disjoint()?;
         let id = resolve.promise;
+        // What leads back to us takes another way, even if it has become the peer's own meanwhile.
+        let answers = resolve.cap.as_ref().is_some_and(|cap| !cap.leads_back()).then_some(conn);
         let becomes = match resolve.cap {
             Some(descriptor) => {
                 let cap = self.intake_one(conn, descriptor)?;
@@ -45,7 +48,7 @@ impl Engine {
             }
             Some(cap) => {
                 self.note_origins(conn, &[Some(cap)], origin);
-                self.resolve_exports_along(promise, cap, Some(conn), (conn, Target::Import(id)));
+                self.resolve_exports_along(promise, cap, answers, (conn, Target::Import(id)));
                 self.dropped.push(cap);
             }
             None => {
@@ -195,10 +198,16 @@ impl Engine {
                 Outcome::TakeFromOtherQuestion(_) => continue,
                 _ => None,
             };
+            let answers = match (outcome, to) {
+                (Outcome::Results(payload), Some(index)) => {
+                    (!leads_back(payload, frame, index)).then_some(conn)
+                }
+                _ => None,
+            };
             match to.and_then(|index| caps.get(index as usize).copied().flatten()) {
                 Some(to) if self.follow(to) != cap => {
                     let along = (conn, Target::Answer { question: id, path });
-                    self.resolve_exports_along(cap, to, Some(conn), along);
+                    self.resolve_exports_along(cap, to, answers, along);
                 }
                 _ => {
                     let reason = match outcome {

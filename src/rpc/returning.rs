@@ -123,7 +123,7 @@ impl Engine {
         }
         if question.forgotten {
             // The peer has no entry any more: what is still to be called on this answer can only fail.
-            let (asker, also) = (question.asker.take(), question.also.take());
+            let (asker, also) = (question.asker.take(), std::mem::take(&mut question.also));
             for asker in asker.into_iter().chain(also) {
                 let closed = self.closed.clone();
                 if let Some(answer) = self.answer(asker)
@@ -225,7 +225,11 @@ impl Engine {
                 descriptors.push(Descriptor::None);
                 continue;
             };
-            let third = along.is_some() && self.is_third(cap, to, answers);
+            let back = tail.is_some() || leads_back(payload, frame, index as u32);
+            let answers = answers.filter(|_| !back);
+            // Who answers its own question with something of ours sends us what was called on the answer, too.
+            let around = back && along.is_some_and(|(conn, _)| conn == to);
+            let third = along.is_some() && (around || self.is_third(cap, to, answers));
             let mut now = self.retain_cap(self.follow(cap));
             let (mut embargoed, mut any_called) = (false, false);
             let here = || paths.iter().filter(|(_, at)| *at == index as u32).map(|(path, _)| path);
@@ -421,7 +425,13 @@ impl Engine {
         }
     }
 
-    fn deliver_untaken(&mut self, taker: Asker, from: Option<(u32, u32)>, bytes: &mut [u8], caps: CapList) {
+    pub(super) fn deliver_untaken(
+        &mut self,
+        taker: Asker,
+        from: Option<(u32, u32)>,
+        bytes: &mut [u8],
+        caps: CapList,
+    ) {
         let Ok(mut frame) = Frame::new(bytes) else { return self.release_caps(caps) };
         let parsed = message::body(&mut frame).and_then(|body| Return::parse(&mut frame, body.body));
         match parsed {
@@ -454,11 +464,11 @@ impl Engine {
             && let Some(question) = self.conns.get_mut(conn as usize).and_then(|conn| conn.question(id))
         {
             question.asker = Some(taker);
-            question.also = Some(tail_call);
+            question.also.push(tail_call);
         }
         if let Some(held) = held.and_then(|key| self.held_mut(key)) {
             held.asker = Some(taker);
-            held.also = Some(tail_call);
+            held.also.push(tail_call);
         }
         let state = match (owner, held) {
             (Some((conn, question)), _) => AnswerState::Forwarded { conn, question },
@@ -497,6 +507,12 @@ impl Engine {
             question.asker = None;
         }
     }
+}
+
+/// Whether an entry of a capability table names something of ours. If that has become a capability of the peer that
+/// names it, calls along its promise go from it to us and back once more, and so take another way than new ones.
+pub(super) fn leads_back(payload: &Payload, frame: &mut Frame, index: u32) -> bool {
+    payload.descriptor(frame, index).is_ok_and(|descriptor| descriptor.leads_back())
 }
 
 /// Flags of a Finish that nobody sent: ours.

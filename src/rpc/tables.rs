@@ -141,7 +141,7 @@ pub(super) struct Question {
     /// Whose answer it is; `None` once the asker has finished or gone.
     pub asker: Option<Asker>,
     /// A tail call's own question, which may still be called on although the answer is another's.
-    pub also: Option<Asker>,
+    pub also: SmallVec<[Asker; 1]>,
     pub only_promise_pipeline: bool,
     pub returned: bool,
     /// It was answered by a tail call, so that calls on it still matter.
@@ -166,7 +166,7 @@ impl Question {
     pub fn new(asker: Asker, only_promise_pipeline: bool) -> Self {
         Question {
             asker: Some(asker),
-            also: None,
+            also: SmallVec::new(),
             only_promise_pipeline,
             returned: false,
             tail: false,
@@ -364,7 +364,7 @@ pub(super) enum HeldTarget {
 pub(super) struct Held {
     pub serial: u64,
     pub asker: Option<Asker>,
-    pub also: Option<Asker>,
+    pub also: SmallVec<[Asker; 1]>,
     /// Whose bounds the bytes count against.
     pub sender: u32,
     /// How many they are. The frame itself may be with the host for a while.

@@ -70,6 +70,13 @@ pub enum Descriptor {
     },
 }
 
+impl Descriptor {
+    /// Whether it names what its receiver knows by an id of its own: a capability that came from there.
+    pub fn leads_back(&self) -> bool {
+        matches!(self, Descriptor::ReceiverHosted(_) | Descriptor::ReceiverAnswer { .. })
+    }
+}
+
 /// A message's body, and where its pointer hangs.
 #[derive(Debug, Clone, Copy)]
 pub struct Body {

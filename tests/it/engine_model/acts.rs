@@ -18,7 +18,7 @@ impl World {
             let side = &mut self.sides[index];
             let choice = choice / 4 + n * 7;
             let known = |at: &usize| {
-                !choice.is_multiple_of(3) && !self.model.waits_for(side.held[*at].logical, None, of)
+                !choice.is_multiple_of(3) && !self.model.hangs_on(side.held[*at].logical, None, of)
             };
             match pick(&side.held, choice).filter(known) {
                 Some(at) => {
@@ -89,7 +89,7 @@ impl World {
         let (promise, logical) = self.sides[index].promises.swap_remove(at);
         let held = &self.sides[index].held;
         let can = |at: &usize| {
-            !to.is_multiple_of(8) && !self.model.waits_for(held[*at].logical, Some(logical), None)
+            !to.is_multiple_of(8) && !self.model.hangs_on(held[*at].logical, Some(logical), None)
         };
         let target = pick(held, to / 8).filter(can);
         let (cap, to) = match target {

@@ -69,7 +69,7 @@ impl World {
     ) -> (CapId, Logical) {
         if choice.is_multiple_of(3)
             && let Some(at) = pick(caps, choice / 3)
-            && !self.model.waits_for(caps[at], None, Some(uid))
+            && !self.model.hangs_on(caps[at], None, Some(uid))
             && let Some(cap) = self.engine.param_cap(call, at as u32)
         {
             return (cap, caps[at]);

@@ -35,7 +35,7 @@ fn account(frames: &Frames) -> String {
             "frame": received,
             "peer": peer,
             "dir": if *sent { "out" } else { "in" },
-            "uid": uid(frame),
+            "about": about(frame),
             "message": trace::decode(frame),
         });
         writeln!(text, "{line}").unwrap();
@@ -43,11 +43,17 @@ fn account(frames: &Frames) -> String {
     text
 }
 
-/// The call of the model that a frame is about.
-fn uid(frame: &[u8]) -> Option<u64> {
+/// The call of the model that a frame is about; for a Call, also which capability of the caller's it is on, and
+/// the how manieth there.
+fn about(frame: &[u8]) -> Option<String> {
     match catch_unwind(|| wire::decode(frame)).ok()? {
-        Msg::Call(call) => Some(call.body.uid),
-        Msg::Return { outcome: Outcome::Results(body, _), .. } => body.uid.checked_sub(1),
+        Msg::Call(call) => match call.body.words[..] {
+            [lineage, seq, ..] => Some(format!("call {}, {lineage}.{seq}", call.body.uid)),
+            _ => None,
+        },
+        Msg::Return { outcome: Outcome::Results(body, _), .. } => {
+            body.uid.checked_sub(1).map(|uid| format!("call {uid}"))
+        }
         _ => None,
     }
 }

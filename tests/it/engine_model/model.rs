@@ -1,6 +1,6 @@
 //! The naive model: what every capability stands for and what became of every call, known from the outside.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Who holds an object. The host is no peer.
 pub const HOST: u64 = 99;
@@ -102,29 +102,31 @@ impl Model {
         }
     }
 
-    /// Whether what a capability will be waits for a promise, or for the results of a call. Neither may be made
-    /// to wait for itself: its calls would go round for ever, as they would between real peers.
-    pub fn waits_for(&self, mut at: Logical, promise: Option<Logical>, call: Option<u64>) -> bool {
-        loop {
-            at = match self.meanings[at as usize] {
-                Meaning::Object(..) => return false,
+    /// Whether a capability hangs on a promise, or on the results of a call. Neither may be made to hang on itself:
+    /// its calls would go round for ever, or what keeps it would never be released, as between real peers. An
+    /// answer is kept as a whole, so all its capabilities count.
+    pub fn hangs_on(&self, at: Logical, promise: Option<Logical>, call: Option<u64>) -> bool {
+        let (mut open, mut seen) = (vec![at], HashSet::new());
+        while let Some(at) = open.pop() {
+            if !seen.insert(at) {
+                continue;
+            }
+            match self.meanings[at as usize] {
                 Meaning::Promise(_) if Some(at) == promise => return true,
-                Meaning::Promise(Some(Some(to))) => to,
-                Meaning::Promise(_) => return false,
                 Meaning::Result(uid, _) if Some(uid) == call => return true,
-                Meaning::Result(uid, index) => {
+                Meaning::Promise(Some(Some(to))) => open.push(to),
+                Meaning::Result(uid, _) => {
                     let record = &self.calls[uid as usize];
                     match &record.given {
-                        Some(Given::Results(results)) => match results.get(index) {
-                            Some(to) => *to,
-                            None => return false,
-                        },
-                        Some(_) => return false,
-                        None => record.forwarded.unwrap_or(record.target),
+                        Some(Given::Results(results)) => open.extend(results),
+                        Some(_) => {}
+                        None => open.push(record.forwarded.unwrap_or(record.target)),
                     }
                 }
+                Meaning::Promise(_) | Meaning::Object(..) => {}
             }
         }
+        false
     }
 
     /// A call arrived at an object.
