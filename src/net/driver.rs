@@ -177,7 +177,8 @@ impl Net {
         }
     }
 
-    fn unwritten(&mut self, conn: ConnId) -> usize {
+    /// Bytes that the peer on `conn` has not taken yet.
+    pub fn unwritten(&mut self, conn: ConnId) -> usize {
         let written = self.lines.get(&conn).map_or(0, |line| line.written);
         self.engine.output(conn).map_or(0, |out| out.len().saturating_sub(written))
     }

@@ -20,6 +20,10 @@ use crate::wire::exception::Exception;
 /// Marks the ids of objects of ours, so that another host of the same engine can have ids of its own.
 const OURS: u64 = 1 << 63;
 
+/// Bytes of answers that a peer may leave unread: two of the longest messages. To stop reading from it instead would be
+/// no bound but a deadlock, with a peer that does the same.
+const MAX_UNREAD: usize = 128 << 20;
+
 /// Whose question it is.
 enum Asked {
     /// A call's. It is gone if nobody waits for the answer: then its Finish is on its way.
@@ -145,7 +149,11 @@ impl Desk {
                 self.calls.remove(&call);
                 let caps = self.caps(net, &body.stubs);
                 net.engine.respond(call, &body.content, caps);
-                net.host_wrote();
+                if let Some(conn) = net.host_wrote()
+                    && net.unwritten(conn) > MAX_UNREAD
+                {
+                    net.engine.reject(conn, "it calls, and does not read the answers");
+                }
             }
             Op::Fail { call, reason } => {
                 self.calls.remove(&call);

@@ -1,10 +1,13 @@
 //! Our handlers, called by a capnp-rpc client.
 
+use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use jackfield::net::local::{Body, Call, Connection, Handler, Peer, Settings};
+use jackfield::wire::build::{self, Content};
 use jackfield::wire::exception::{Exception, Kind};
+use jackfield::wire::message::Target;
 use tokio::sync::mpsc;
 
 use super::callers::connect;
@@ -163,4 +166,22 @@ async fn capabilities_of_one_connection_work_on_the_other() {
         answered.get().unwrap().get_result().unwrap().get_v8_serialized().unwrap().to_vec()
     });
     assert_eq!(answered.await, b"hello through two");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_reads_no_answers_is_ended() {
+    // With the answers, more than may be left unread.
+    const CALLS: u32 = 140;
+    let peer = Peer::start(Settings::default());
+    let body = answer(&vec![0; 1 << 20], None);
+    let (line, mut theirs) = listen(&peer, move |call: Call| call.respond(body.clone()));
+    let mut out = Vec::new();
+    build::bootstrap(&mut out, 0);
+    let target = Target::Answer { question: 0, path: Default::default() };
+    for question in 1..=CALLS {
+        build::call(&mut out, question, &target, (far::TARGET, far::CALL), &Content::default(), &[]);
+    }
+    theirs.write_all(&out).unwrap();
+    let reason = soon(line.closed()).await;
+    assert!(reason.reason.contains("does not read the answers"), "{reason:?}");
 }
