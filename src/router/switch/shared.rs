@@ -50,9 +50,10 @@ pub struct Counts {
     pub parked: u64,
     /// Events that were not served: no target in time, or no such link.
     pub failed: u64,
-    /// Events that were delivered, and whose target's connection ended before they did: they failed as retryable.
+    /// Events that were delivered, and whose target's connection ended before they were answered: they failed as
+    /// retryable. Not those that had been answered, whatever their callers still held of them.
     pub broken: u64,
-    /// Events that `--cut` broke.
+    /// Events that `--cut` broke, likewise.
     pub cut: u64,
 }
 

@@ -1,5 +1,6 @@
 //! What several topics stand on.
 
+pub mod alone;
 pub mod hostile;
 pub mod http;
 pub mod operator;
@@ -13,5 +14,6 @@ pub mod snapshot;
 pub mod splice;
 pub mod stage;
 pub mod switched;
+pub mod talk;
 pub mod transcript;
 pub mod workerd;

@@ -2,22 +2,27 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use hyper::header::HeaderName;
-use jackfield::router::switch::{Settings, TraceFile};
-use jackfield::router::{Aim, Change, Class, Face, LinkName, Links, Router, Target};
+use jackfield::router::switch::{Counts, Settings, Shared, TraceFile};
+use jackfield::router::{Aim, Change, Class, Face, LinkName, Links, Moved, Router, Target, retarget};
 use jackfield::session::config::connect_host;
-use jackfield::session::{Generation, Host, Project, RuntimeDir, SessionName, SessionState, Sessions, Times};
+use jackfield::session::{
+    Generation, Host, Project, RuntimeDir, SessionName, SessionSink as _, SessionState, Sessions, Times,
+};
+use tokio::net::UnixStream;
 
 use super::sessions::{DEADLINE, get, http};
+use super::talk::Talk;
 use super::workerd::workerd_path;
 
 pub struct Rig {
     _folder: tempfile::TempDir,
-    _runtime: Arc<RuntimeDir>,
+    pub runtime: Arc<RuntimeDir>,
     pub links: Arc<Links>,
     pub router: Arc<Router>,
-    _sessions: Sessions,
+    sessions: Sessions,
     _faces: Vec<Face>,
 }
 
@@ -63,7 +68,7 @@ impl Rig {
         );
         let host = Arc::new(host.unwrap());
         let sessions = Sessions::start(host, links.clone(), router.clone(), &project).await.unwrap();
-        Rig { _folder: folder, _runtime: runtime, links, router, _sessions: sessions, _faces: faces }
+        Rig { _folder: folder, runtime, links, router, sessions, _faces: faces }
     }
 
     /// The newest generation of a session, once it is up.
@@ -89,11 +94,58 @@ impl Rig {
 
     /// Points a link elsewhere, and returns when every later event goes there.
     pub async fn retarget(&self, link: &str, to: &str) {
-        use jackfield::router::Barrier;
-        let to: Aim = to.parse().unwrap();
-        let change = Change::Retarget { link: link.parse().unwrap(), to, props: None };
-        let revision = self.links.change(vec![change], None).unwrap();
-        self.router.passed(revision).await;
+        self.move_all(&[(link, to)], false).await;
+    }
+
+    /// Points several links elsewhere in one step, and breaks what began before if asked to.
+    pub async fn move_all(&self, moves: &[(&str, &str)], cut: bool) -> Moved {
+        let change = |(link, to): &(&str, &str)| Change::Retarget {
+            link: link.parse().unwrap(),
+            to: to.parse::<Aim>().unwrap(),
+            props: None,
+        };
+        let changes = moves.iter().map(change).collect();
+        retarget(&self.links, &*self.router, &*self.router, changes, None, cut).await.unwrap()
+    }
+
+    /// A request to a session's worker that is told what to do.
+    pub async fn talk(&self, session: &str) -> Talk {
+        Talk::with(&self.socket(session).await).await
+    }
+
+    /// Says what state a session is in, whatever its process does.
+    pub fn publish(&self, session: &str, state: SessionState) {
+        self.links.publish(&session.parse().unwrap(), state);
+    }
+
+    /// Ends the process of a session as `kill -9` does, and returns once that is known.
+    pub async fn kill(&self, session: &str) {
+        let before = self.up(session).await.number;
+        let name: SessionName = session.parse().unwrap();
+        assert!(self.sessions.kill(&name).await);
+        let gone = self.links.until(|links| (!links.is_newest(&name, before)).then_some(()));
+        tokio::time::timeout(DEADLINE, gone).await.expect("the end of a process is seen");
+    }
+
+    /// The process of a session: whoever listens on its debug port.
+    pub async fn pid(&self, session: &str) -> rustix::process::Pid {
+        let socket = UnixStream::connect(&self.up(session).await.debug_socket).await.unwrap();
+        let pid = socket.peer_cred().unwrap().pid().unwrap();
+        rustix::process::Pid::from_raw(pid).unwrap()
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.router.shared().counts()
+    }
+
+    /// Waits for a state that others bring about.
+    pub async fn until(&self, what: &str, mut state: impl FnMut(&Shared) -> bool) {
+        let deadline = Instant::now() + DEADLINE;
+        let mut looks = tokio::time::interval(Duration::from_millis(1));
+        while !state(self.router.shared()) {
+            assert!(Instant::now() < deadline, "{what} did not come about");
+            looks.tick().await;
+        }
     }
 }
 

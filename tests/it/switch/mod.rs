@@ -1,3 +1,10 @@
 //! Events of real workers through a real router.
 
 mod basics;
+mod cast;
+mod errors;
+mod flow;
+mod kill;
+mod parking;
+mod retarget;
+mod soak;
