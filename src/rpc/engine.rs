@@ -329,7 +329,7 @@ impl Engine {
 impl Drop for Engine {
     /// The budget is the process's: what still waits in here gives its bytes back.
     fn drop(&mut self) {
-        let bytes = self.held.iter().map(|(_, held)| held.frame.len()).sum();
+        let bytes = self.held.iter().map(|(_, held)| held.charged).sum();
         self.budget.give(bytes);
     }
 }
