@@ -135,9 +135,9 @@ impl Engine {
         let index = self.follow(cap);
         match self.caps.get(index as usize).map(|cap| &cap.home) {
             Some(Home::Import { conn, id }) => Dest::Remote { conn: *conn, target: Target::Import(*id) },
-            Some(Home::Answer { conn, question, path, .. }) => Dest::Remote {
-                conn: *conn,
-                target: Target::Answer { question: *question, path: path.clone() },
+            Some(Home::Answer(of)) => Dest::Remote {
+                conn: of.conn,
+                target: Target::Answer { question: of.question, path: of.path.clone() },
             },
             Some(Home::Object(_)) => Dest::Object(index),
             Some(Home::Promise(_)) => Dest::Promise(index),

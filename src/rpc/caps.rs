@@ -41,15 +41,16 @@ impl Engine {
                     self.send(conn, |out| build::release(out, id, import.count));
                 }
             }
-            Home::Answer { conn, question, at, .. } => {
+            Home::Answer(of) => {
+                let Derived { conn, question, at, .. } = *of;
                 if let Some(from) = self.conns.get_mut(conn as usize).and_then(|conn| conn.question(question))
                 {
                     from.derived.swap_remove(at as usize);
                     let moved = from.derived.get(at as usize).copied();
-                    if let Some(Cap { home: Home::Answer { at: moved, .. }, .. }) =
+                    if let Some(Cap { home: Home::Answer(moved), .. }) =
                         moved.and_then(|cap| self.caps.get_mut(cap as usize))
                     {
-                        *moved = at;
+                        moved.at = at;
                     }
                     self.maybe_finish(conn, question);
                 }
@@ -198,7 +199,7 @@ impl Engine {
         };
         let at = from.derived.len() as u32;
         from.derived.push(next);
-        self.new_cap(Home::Answer { conn, question, path, at })
+        self.new_cap(Home::Answer(Box::new(Derived { conn, question, path, at })))
     }
 
     /// Names `cap` in a message to `to`, counting the descriptor if it is an export of ours.
@@ -207,8 +208,8 @@ impl Engine {
         match self.caps.get(index as usize).map(|cap| &cap.home) {
             None => return Descriptor::None,
             Some(Home::Import { conn, id }) if *conn == to => return Descriptor::ReceiverHosted(*id),
-            Some(Home::Answer { conn, question, path, .. }) if *conn == to => {
-                return Descriptor::ReceiverAnswer { question: *question, path: path.clone() };
+            Some(Home::Answer(of)) if of.conn == to => {
+                return Descriptor::ReceiverAnswer { question: of.question, path: of.path.clone() };
             }
             Some(_) => {}
         }
@@ -274,14 +275,14 @@ impl Engine {
                 let import = self.conns.get(*conn as usize).and_then(|conn| conn.imports.get(id));
                 import.is_some_and(|import| import.promise)
             }
-            Some(Home::Answer { conn, question, .. }) => self
+            Some(Home::Answer(of)) => self
                 .conns
-                .get(*conn as usize)
+                .get(of.conn as usize)
                 .and_then(|conn| {
-                    if *question >= HIGH {
-                        conn.high.get(question)
+                    if of.question >= HIGH {
+                        conn.high.get(&of.question)
                     } else {
-                        conn.questions.get(*question as usize)
+                        conn.questions.get(of.question as usize)
                     }
                 })
                 // No Return comes for a pipeline-only call, and so nothing would ever resolve it.

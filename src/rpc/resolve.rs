@@ -143,9 +143,8 @@ impl Engine {
     /// capability lives on a third connection, or here.
     pub(super) fn is_third(&self, cap: u32, to: u32, answers: Option<u32>) -> bool {
         match self.caps.get(self.follow(cap) as usize).map(|cap| &cap.home) {
-            Some(Home::Import { conn, .. } | Home::Answer { conn, .. }) => {
-                *conn != to && Some(*conn) != answers
-            }
+            Some(Home::Import { conn, .. }) => *conn != to && Some(*conn) != answers,
+            Some(Home::Answer(of)) => of.conn != to && Some(of.conn) != answers,
             Some(Home::Object(_) | Home::Promise(_)) => true,
             Some(Home::Alias(_) | Home::Broken(_)) | None => false,
         }
@@ -172,7 +171,7 @@ impl Engine {
         let question = self.conns.get_mut(conn as usize).and_then(|conn| conn.question(id));
         let derived = question.map(|question| question.derived.to_vec()).unwrap_or_default();
         let path = |cap: u32| match self.caps.get(cap as usize).map(|cap| &cap.home) {
-            Some(Home::Answer { path, .. }) => Some((cap, path.clone())),
+            Some(Home::Answer(of)) => Some((cap, of.path.clone())),
             _ => None,
         };
         derived.into_iter().filter_map(path).collect()

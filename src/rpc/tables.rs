@@ -306,18 +306,23 @@ pub(super) enum Home {
         conn: u32,
         id: u32,
     },
-    Answer {
-        conn: u32,
-        question: u32,
-        path: Transform,
-        /// Where the question has it among its derived ones.
-        at: u32,
-    },
+    /// In a box, since few are and all take the room of the largest: a call on one of many capabilities costs
+    /// what its way through the memory caches costs.
+    Answer(Box<Derived>),
     Object(ObjectId),
     Promise(Box<Promise>),
     /// What a promise became; holds a reference.
     Alias(u32),
     Broken(Arc<Exception>),
+}
+
+/// A capability in the answer to a question of ours that is not finished.
+pub(super) struct Derived {
+    pub conn: u32,
+    pub question: u32,
+    pub path: Transform,
+    /// Where the question has it among its derived ones.
+    pub at: u32,
 }
 
 /// A promise of ours: a parked target, or an embargo.

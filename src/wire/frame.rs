@@ -151,9 +151,9 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 /// A whole message, walked and patched in place.
 pub struct Frame<'a> {
     bytes: &'a mut [u8],
-    segments: SmallVec<[Segment; 4]>,
-    claims: SmallVec<[(u32, u32); 16]>,
-    added: SmallVec<[u64; 16]>,
+    segments: SmallVec<[Segment; 2]>,
+    claims: SmallVec<[(u32, u32); 8]>,
+    added: Vec<u64>,
 }
 
 impl<'a> Frame<'a> {
@@ -174,7 +174,7 @@ impl<'a> Frame<'a> {
             segments.push(Segment { start, len });
             start += len;
         }
-        Ok(Frame { bytes, segments, claims: SmallVec::new(), added: SmallVec::new() })
+        Ok(Frame { bytes, segments, claims: SmallVec::new(), added: Vec::new() })
     }
 
     fn end(&self) -> u32 {
