@@ -9,6 +9,7 @@ mod handle;
 mod hostile_peers;
 mod http_face;
 mod links;
+mod peers;
 mod replay;
 mod rules;
 mod schema;

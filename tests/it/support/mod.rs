@@ -1,6 +1,7 @@
 //! What several topics stand on.
 
 pub mod alone;
+pub mod between;
 pub mod hostile;
 pub mod http;
 pub mod operator;
