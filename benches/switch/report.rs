@@ -93,7 +93,7 @@ impl Report {
     }
 
     pub fn retargets(&mut self, seen: Value) {
-        println!("\nretargets under load, publication to first event (ms): {seen}");
+        println!("\nretargets under load (ms): {seen}");
         if let Some(p99) = seen["p99"].as_f64() {
             let p99 = Estimate { median: p99, low: p99, high: p99 };
             self.goal("retarget: p99 ms".into(), p99, Some(0.2), None);

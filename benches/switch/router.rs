@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::header::HeaderName;
-use jackfield::router::switch::Settings;
+use jackfield::router::switch::{FirstEvent, Settings};
 use jackfield::router::{Change, Face, LinkName, Links, Router, Target};
 use jackfield::session::{Generation, SessionName, SessionSink, SessionState};
 use serde_json::{Value, json};
@@ -83,7 +83,7 @@ impl Middle {
     pub fn retarget(&self, times: usize) -> Value {
         let shared = self.router.shared();
         let before = shared.counts();
-        let mut nanos = Vec::new();
+        let (mut published, mut inside) = (Vec::new(), Vec::new());
         let mut without = 0;
         for turn in 0..times {
             let to = ["green", "blue"][turn % 2];
@@ -98,13 +98,17 @@ impl Middle {
                 continue;
             }
             match self.first_event() {
-                Some(first) => nanos.push(first),
+                Some(first) => {
+                    published.push(first.since_published.as_secs_f64() * 1e3);
+                    inside.push(first.since_published.min(first.since_began).as_secs_f64() * 1e3);
+                }
                 None => without += 1,
             }
         }
         let after = shared.counts();
         json!({
-            "nanos": nanos,
+            "published_ms": published,
+            "inside_ms": inside,
             "without": without,
             "failed": after.failed - before.failed,
             "broken": after.broken - before.broken,
@@ -112,9 +116,9 @@ impl Middle {
         })
     }
 
-    /// The nanoseconds that the first event took after the link had moved. Asked for rarely: the question must not
+    /// The first event after the link had moved. Asked for rarely: the question must not
     /// take the processor from those who are measured.
-    fn first_event(&self) -> Option<u64> {
+    fn first_event(&self) -> Option<FirstEvent> {
         let asked = Instant::now();
         loop {
             std::thread::park_timeout(Duration::from_micros(500));

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -26,6 +27,8 @@ pub struct Router {
     shared: Arc<Shared>,
     /// Connections to targets' HTTP sockets, one pool for each thread.
     upstreams: Vec<(Handle, Upstreams)>,
+    /// Faces so far: they take the threads in turn.
+    faces: AtomicUsize,
     lifetime: Lifetime,
     /// Dropped last: tasks of the others run on it.
     threads: Threads,
@@ -53,7 +56,8 @@ impl Router {
         let shared = Shared::new(links.clone(), settings);
         let pool = |handle: &Handle| (handle.clone(), Upstreams::new(lifetime.clone()));
         let upstreams = threads.all().iter().map(pool).collect();
-        let router = Arc::new(Router { links, shared, upstreams, lifetime, threads });
+        let router =
+            Arc::new(Router { links, shared, upstreams, faces: AtomicUsize::new(0), lifetime, threads });
         router.watch();
         Ok(router)
     }
@@ -111,35 +115,25 @@ impl Router {
         let route = Routes(Arc::new(LinkRoute::new(self.shared.clone(), link.clone())));
         let name = link.to_string();
         let config = FaceConfig { link: name.clone(), capnp_host, cf_header };
-        let faces: Vec<_> = self
-            .upstreams
-            .iter()
-            .map(|(handle, upstreams)| {
-                let (shared, lifetime, link) = (self.shared.clone(), self.lifetime.clone(), link.clone());
-                let capnp = move |caller: super::http::CapnpSocket| match Plug::new(
-                    caller.socket,
-                    caller.read.to_vec(),
-                ) {
-                    Ok(plug) => lifetime.spawn(shared.serve_link(link.clone(), plug)),
-                    Err(error) => tracing::warn!(%link, %error, "a caller could not be served"),
-                };
-                let (config, route) = (config.clone(), route.clone());
-                (
-                    handle.clone(),
-                    HttpFace::new(config, route, upstreams.clone(), self.lifetime.clone(), capnp),
-                )
-            })
-            .collect();
-        let mut turn = 0usize;
-        self.listen(path, name, move |socket| {
-            turn = turn.wrapping_add(1);
-            let Some((handle, face)) = faces.get(turn % faces.len().max(1)) else { return };
-            let _enter = handle.enter();
-            match UnixStream::from_std(socket) {
-                Ok(socket) => face.accept(socket),
-                Err(error) => tracing::warn!(%error, "a caller could not be served"),
-            }
+        let (handle, upstreams) = self.thread();
+        let (shared, lifetime) = (self.shared.clone(), self.lifetime.clone());
+        let capnp =
+            move |caller: super::http::CapnpSocket| match Plug::new(caller.socket, caller.read.to_vec()) {
+                Ok(plug) => lifetime.spawn(shared.serve_link(link.clone(), plug)),
+                Err(error) => tracing::warn!(%link, %error, "a caller could not be served"),
+            };
+        let face = HttpFace::new(config, route, upstreams.clone(), self.lifetime.clone(), capnp);
+        self.listen(handle, path, name, move |socket| match UnixStream::from_std(socket) {
+            Ok(socket) => face.accept(socket),
+            Err(error) => tracing::warn!(%error, "a caller could not be served"),
         })
+    }
+
+    /// The thread of the next face. A face's callers stay on the thread that accepts them: they are one process, which
+    /// has but one thread itself, and a connection that changed threads would cost two more wake-ups.
+    fn thread(&self) -> &(Handle, Upstreams) {
+        let index = self.faces.fetch_add(1, Relaxed) % self.upstreams.len().max(1);
+        self.upstreams.get(index).unwrap_or_else(|| unreachable!("there is at least one thread"))
     }
 
     /// Serves the debug-port face of one calling session on a new unix socket. The services that it knows are the
@@ -149,27 +143,21 @@ impl Router {
     /// The socket cannot be made.
     pub fn serve_port(self: &Arc<Self>, path: &Path, session: SessionName) -> io::Result<Face> {
         let (shared, lifetime) = (self.shared.clone(), self.lifetime.clone());
-        let handles = self.threads.all().to_vec();
-        let mut turn = 0usize;
-        self.listen(path, session.to_string(), move |socket| {
-            turn = turn.wrapping_add(1);
-            let Some(handle) = handles.get(turn % handles.len().max(1)) else { return };
-            let _enter = handle.enter();
-            match Plug::new(socket, Vec::new()) {
-                Ok(plug) => lifetime.spawn(shared.serve_port(session.clone(), plug)),
-                Err(error) => tracing::warn!(%session, %error, "a caller could not be served"),
-            }
+        let (handle, _) = self.thread();
+        self.listen(handle, path, session.to_string(), move |socket| match Plug::new(socket, Vec::new()) {
+            Ok(plug) => lifetime.spawn(shared.serve_port(session.clone(), plug)),
+            Err(error) => tracing::warn!(%session, %error, "a caller could not be served"),
         })
     }
 
     /// Accepts callers until the face is dropped or the router drains. The socket's file goes with it.
     fn listen(
-        self: &Arc<Self>,
+        &self,
+        on: &Handle,
         path: &Path,
         name: String,
         mut serve: impl FnMut(std::os::unix::net::UnixStream) + Send + 'static,
     ) -> io::Result<Face> {
-        let on = self.threads.next();
         let _enter = on.enter();
         let listener = listen(path)?;
         let stop = CancellationToken::new();

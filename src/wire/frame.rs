@@ -331,9 +331,13 @@ impl<'a> Frame<'a> {
                 if walked > MAX_WALK || path.len() >= MAX_TRANSFORM {
                     return found;
                 }
+                let at = to.pos + u32::from(data) + u32::from(field);
+                if self.word(at) == 0 {
+                    continue;
+                }
                 let mut path: SmallVec<[u16; 4]> = path.clone();
                 path.push(field);
-                open.push_back((to.segment, to.pos + u32::from(data) + u32::from(field), path));
+                open.push_back((to.segment, at, path));
             }
         }
         found

@@ -122,7 +122,9 @@ pub(super) async fn while_it_moves(stage: &Stage, report: &mut Report) -> Result
     // Nothing was killed yet: a broken event is a failed one here.
     report.failed = tally.failed.borrow().len() as u64 + tally.broken.get();
     report.doubled = doubled(stage).await?;
-    report.retarget_to_first_event_ms = Percentiles::of(stage.router.shared().take_first_events());
+    let first = stage.router.shared().take_first_events();
+    let first = first.iter().map(|first| first.since_published.as_nanos() as u64).collect();
+    report.retarget_to_first_event_ms = Percentiles::of(first);
     story::failures(&tally.failed.borrow());
     Ok(())
 }

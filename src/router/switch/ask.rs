@@ -8,6 +8,7 @@ use super::lease::{ENTRIES_KEPT, EntryKey, Lease, Upstream};
 use super::object::{self, Asked, Entry};
 use super::park::Parked;
 use super::pool::Idle;
+use super::shared::FirstEvent;
 use crate::net::{Net, Plug, Socket};
 use crate::router::{Link, Route, Snapshot, Target};
 use crate::rpc::{CallId, ConnId, Incoming, Outgoing, QuestionId};
@@ -122,7 +123,8 @@ impl Caller {
         }
         if self.reached.get(&link.name) != Some(&link.revision) {
             self.reached.insert(link.name.clone(), link.revision);
-            self.shared.note_first_event(link.since.elapsed());
+            let (since_published, since_began) = (link.since.elapsed(), event.began.elapsed());
+            self.shared.note_first_event(FirstEvent { since_published, since_began });
         }
     }
 

@@ -14,6 +14,6 @@ mod shared;
 mod trace;
 
 pub use caller::Entry;
-pub use shared::{Counts, Settings, Shared};
+pub use shared::{Counts, FirstEvent, Settings, Shared};
 pub(super) use shared::{Cuttable, Ticket, Waits};
 pub use trace::TraceFile;

@@ -66,6 +66,15 @@ struct Counters {
     cut: AtomicU64,
 }
 
+/// The first event that a caller sent to a link's new target, when it was handed to it.
+#[derive(Debug, Clone, Copy)]
+pub struct FirstEvent {
+    /// Since the target was published: how long the caller took to send something is in it.
+    pub since_published: Duration,
+    /// Since the event reached us.
+    pub since_began: Duration,
+}
+
 /// See the module's text.
 pub struct Shared {
     pub(in crate::router) links: Arc<Links>,
@@ -79,8 +88,7 @@ pub struct Shared {
     counters: Counters,
     /// Events that wait for their target now.
     waiting: AtomicUsize,
-    /// Time from the publication of a link's target to the first event that went there, in nanoseconds.
-    first_events: Mutex<Vec<u64>>,
+    first_events: Mutex<Vec<FirstEvent>>,
 }
 
 /// Retargets whose first event is remembered, for the bench and the demo.
@@ -173,16 +181,15 @@ impl Shared {
         self.lock_leases().iter().filter(|(held, _)| held.link == *link).map(|(_, count)| count).sum()
     }
 
-    pub(super) fn note_first_event(&self, since_published: Duration) {
+    pub(super) fn note_first_event(&self, first: FirstEvent) {
         let mut times = self.first_events.lock().unwrap_or_else(PoisonError::into_inner);
         if times.len() < FIRST_EVENTS_KEPT {
-            times.push(since_published.as_nanos().min(u64::MAX.into()) as u64);
+            times.push(first);
         }
     }
 
-    /// Nanoseconds from the publication of a target to the first event that each caller sent there, since the
-    /// last call.
-    pub fn take_first_events(&self) -> Vec<u64> {
+    /// The first event that each caller sent to each new target, since the last call.
+    pub fn take_first_events(&self) -> Vec<FirstEvent> {
         std::mem::take(&mut self.first_events.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
