@@ -27,10 +27,10 @@ pub(super) fn table(links: &[LinkRow]) -> String {
             Cell::new(target(row)),
             Cell::state(row.state),
             Cell::new(row.revision).right(),
-            Cell::new(row.in_flight).right(),
+            Cell::new(row.leases).right(),
         ]
     });
-    let heads = ["LINK", "KIND", "TARGET", "STATE", "REVISION", "IN FLIGHT"];
+    let heads = ["LINK", "KIND", "TARGET", "STATE", "REVISION", "LEASES"];
     screen::table(heads, rows.collect())
 }
 

@@ -1,5 +1,6 @@
 //! `jackfield retarget`
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
@@ -13,6 +14,10 @@ use crate::control::shape::ChangeRequest;
 /// Before this a bar would only flicker.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// A WebSocket that nobody closes may last as long as its worker.
+const WAITING: &str = "moved; waiting for calls, streams and WebSockets that began before (Ctrl-C stops only the \
+                       waiting; `--cut` breaks them)";
+
 pub(super) async fn run(place: &Place, change: &ChangeRequest, as_json: bool) -> Result<(), Failure> {
     let client = place.client();
     let request = client.change(change);
@@ -20,9 +25,11 @@ pub(super) async fn run(place: &Place, change: &ChangeRequest, as_json: bool) ->
     let changed = tokio::select! {
         changed = &mut request => changed?,
         () = tokio::time::sleep(PATIENCE), if change.wait => {
-            // Hidden by itself where standard error is not a terminal.
-            let bar = ProgressBar::new_spinner()
-                .with_message("moved; waiting for what began before to end (Ctrl-C stops the waiting only)");
+            // A bar is hidden by itself where standard error is not a terminal; a line is not.
+            if !std::io::stderr().is_terminal() {
+                screen::note(WAITING);
+            }
+            let bar = ProgressBar::new_spinner().with_message(WAITING);
             bar.enable_steady_tick(Duration::from_millis(100));
             let changed = request.await;
             bar.finish_and_clear();

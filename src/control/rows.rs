@@ -11,8 +11,8 @@ pub fn sessions(snapshot: &Snapshot, url: impl Fn(&SessionName) -> Option<String
 }
 
 /// All links of a snapshot.
-pub fn links(snapshot: &Snapshot, in_flight: impl Fn(&LinkName) -> usize) -> Links {
-    let rows = snapshot.links().into_iter().map(|link| link_row(snapshot, link, in_flight(&link.name)));
+pub fn links(snapshot: &Snapshot, leases: impl Fn(&LinkName) -> usize) -> Links {
+    let rows = snapshot.links().into_iter().map(|link| link_row(snapshot, link, leases(&link.name)));
     Links { revision: snapshot.revision, links: rows.collect() }
 }
 
@@ -21,10 +21,10 @@ pub fn changed(
     snapshot: &Snapshot,
     revision: Revision,
     names: &[LinkName],
-    in_flight: impl Fn(&LinkName) -> usize,
+    leases: impl Fn(&LinkName) -> usize,
 ) -> Changed {
     let found = names.iter().filter_map(|name| snapshot.link(name));
-    let rows = found.map(|link| link_row(snapshot, link, in_flight(&link.name)));
+    let rows = found.map(|link| link_row(snapshot, link, leases(&link.name)));
     Changed { revision, links: rows.collect() }
 }
 
@@ -44,7 +44,7 @@ fn session_row(session: &Session, url: Option<String>) -> SessionRow {
     }
 }
 
-fn link_row(snapshot: &Snapshot, link: &Link, in_flight: usize) -> LinkRow {
+fn link_row(snapshot: &Snapshot, link: &Link, leases: usize) -> LinkRow {
     let target = link.target.session();
     let (state, why) = snapshot.session(target).map_or((State::Down, None), |session| state(&session.state));
     LinkRow {
@@ -55,7 +55,7 @@ fn link_row(snapshot: &Snapshot, link: &Link, in_flight: usize) -> LinkRow {
         revision: link.revision,
         state,
         why,
-        in_flight,
+        leases,
     }
 }
 

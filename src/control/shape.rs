@@ -119,8 +119,8 @@ pub struct LinkRow {
     pub state: State,
     /// Why the target takes no events.
     pub why: Option<String>,
-    /// What goes on over it: HTTP events, and connections to targets that RPC events hold.
-    pub in_flight: usize,
+    /// Who holds its targets: HTTP events, and callers' connections to targets, which are kept between RPC events.
+    pub leases: usize,
 }
 
 /// `POST /v1/links`: all of it or nothing.

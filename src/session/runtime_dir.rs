@@ -4,8 +4,8 @@
 //! no symbolic link) or it is not used. Only the holder of the lock removes anything.
 
 use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -172,7 +172,10 @@ impl RuntimeDir {
         let path = self.folder.join(CHILDREN);
         let new = self.folder.join("children.new");
         let text = orphans::to_text(children);
-        std::fs::write(&new, text).map_err(failed("write", &new))?;
+        let mut options = File::options();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let written = options.open(&new).and_then(|mut file| file.write_all(text.as_bytes()));
+        written.map_err(failed("write", &new))?;
         std::fs::rename(&new, &path).map_err(failed("write", &path))
     }
 

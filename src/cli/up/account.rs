@@ -46,7 +46,8 @@ impl Account {
             screen::note(&format!("{FAINT}workerd {version}, {source}: {}{FAINT:#}", path.display()));
         }
         for passed in passed_over {
-            tracing::warn!("{} was passed over: {}", passed.path.display(), passed.why);
+            // Of interest only to those who wonder why not theirs was taken.
+            tracing::info!("no workerd was taken from {}: {}", passed.path.display(), passed.why);
         }
     }
 

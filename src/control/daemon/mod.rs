@@ -115,7 +115,7 @@ impl Daemon {
         answer.await.map_err(|_| worker::going_down())
     }
 
-    fn in_flight(&self) -> impl Fn(&LinkName) -> usize {
+    fn leases(&self) -> impl Fn(&LinkName) -> usize {
         |link| self.router.shared().leased_by(link)
     }
 
@@ -164,7 +164,7 @@ impl Operator for Daemon {
     }
 
     fn links(&self) -> LinkRows {
-        rows::links(&self.table.snapshot(), self.in_flight())
+        rows::links(&self.table.snapshot(), self.leases())
     }
 
     async fn change(&self, request: ChangeRequest) -> Result<Changed, Problem> {
@@ -181,7 +181,7 @@ impl Operator for Daemon {
         if request.wait {
             moved.settled(&*self.router).await;
         }
-        Ok(rows::changed(&self.table.snapshot(), moved.revision, &names, self.in_flight()))
+        Ok(rows::changed(&self.table.snapshot(), moved.revision, &names, self.leases()))
     }
 
     async fn reload(&self) -> Result<Reloaded, Problem> {

@@ -17,7 +17,7 @@ use super::trace::EngineTrace;
 use crate::net::{Driver, Host, Net, Plug};
 use crate::router::{LinkName, Revision};
 use crate::rpc::{CallId, CapId, ConnId, Engine, Event, FastMap, ObjectId, QuestionId};
-use crate::session::SessionName;
+use crate::session::{Generation, SessionName};
 use crate::wire::build::Content;
 use crate::wire::exception::Exception;
 
@@ -161,10 +161,14 @@ impl Caller {
             let old = self.leases.iter_mut().filter(|lease| lease.link == link && lease.revision < before);
             let old = old.map(|lease| {
                 lease.cut = true;
-                lease.conn
+                let Generation { session, number, .. } = &*lease.generation;
+                let text = format!(
+                    "The link {link} was cut while {session} generation {number} was at work on this. It may have been \
+                     carried out; the link points elsewhere now, and a new event goes there."
+                );
+                (lease.conn, text)
             });
-            for conn in old.collect::<Vec<ConnId>>() {
-                let text = format!("The link {link} was cut: it points elsewhere now. Try again.");
+            for (conn, text) in old.collect::<Vec<(ConnId, String)>>() {
                 net.engine.close(conn, Exception::disconnected(text));
             }
         }

@@ -85,7 +85,7 @@ fn generation(session: &SessionName) -> Generation {
     }
 }
 
-fn in_flight(_: &LinkName) -> usize {
+fn leases(_: &LinkName) -> usize {
     2
 }
 
@@ -125,7 +125,7 @@ impl Operator for Desk {
     }
 
     fn links(&self) -> Links {
-        rows::links(&self.table.snapshot(), in_flight)
+        rows::links(&self.table.snapshot(), leases)
     }
 
     async fn change(&self, request: ChangeRequest) -> Result<Changed, Problem> {
@@ -139,7 +139,7 @@ impl Operator for Desk {
             props: change.props,
         });
         let revision = self.table.change(changes.collect(), request.expected_revision)?;
-        Ok(rows::changed(&self.table.snapshot(), revision, &names, in_flight))
+        Ok(rows::changed(&self.table.snapshot(), revision, &names, leases))
     }
 
     async fn reload(&self) -> Result<Reloaded, Problem> {
