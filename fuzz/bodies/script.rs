@@ -4,6 +4,8 @@ pub struct Script<'a> {
     rest: &'a [u8],
 }
 
+// Each target takes of it what it needs.
+#[allow(dead_code)]
 impl<'a> Script<'a> {
     pub fn new(rest: &'a [u8]) -> Self {
         Script { rest }

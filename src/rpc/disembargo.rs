@@ -1,5 +1,7 @@
 //! Disembargo: proof that what was sent along a promise before has gone through.
 
+use std::collections::VecDeque;
+
 use super::engine::{Engine, Fault};
 use super::tables::*;
 use crate::wire::build;
@@ -76,26 +78,59 @@ impl Engine {
             .try_remove(id as usize)
             .ok_or(Fault::Protocol("a Disembargo came back that was not sent"))?;
         match embargo {
-            Embargo::Switch { promise } => self.lift(promise),
+            Embargo::Switch { promise, then } => self.came_back(promise, then),
             Embargo::Peer { conn: to, serial, id } => {
                 let way = self.dest(conn, &target)?;
                 if !self.is_same(to, serial) {
                     return Ok(());
                 }
-                let target = match way {
-                    Dest::Remote { conn: back, target } if back == to => target,
-                    // The receiver may have resolved its own promise to something else meanwhile. It goes by
-                    // the id, which only a Disembargo that was forwarded could know.
-                    _ => Target::Import(0),
+                let held = match (&way, target) {
+                    (Dest::Promise(cap), _) => HeldTarget::Cap(self.retain_cap(*cap)),
+                    (Dest::Held(_), Target::Answer { question, path }) => {
+                        HeldTarget::Answer { conn, question, path }
+                    }
+                    _ => {
+                        self.pass_echo(to, id, way);
+                        return Ok(());
+                    }
                 };
-                self.send(to, |out| build::disembargo(out, &target, true, id));
+                // What came before it on that way waits here, and so does it.
+                self.count_waiting(conn)?;
+                let by = (conn, self.conns.get(conn as usize).map_or(0, |conn| conn.serial));
+                self.enqueue(Waiting::Echo { by, to: (to, serial), id, target: held }, &way);
             }
         }
         Ok(())
     }
 
+    /// Gives a Disembargo back to the connection that sent it.
+    pub(super) fn pass_echo(&mut self, to: u32, id: u32, way: Dest) {
+        let target = match way {
+            Dest::Remote { conn: back, target } if back == to => target,
+            // The receiver may have resolved its own promise to something else meanwhile. It goes by the id,
+            // which only a Disembargo that was forwarded could know.
+            _ => Target::Import(0),
+        };
+        self.send(to, |out| build::disembargo(out, &target, true, id));
+    }
+
+    /// An embargo of ours has come back from one way, and goes the next. Takes the references.
+    pub(super) fn came_back(&mut self, promise: u32, mut then: VecDeque<u32>) {
+        while let Some(way) = then.pop_front() {
+            let dest = self.dest_of(way);
+            self.release_cap(way);
+            if let Dest::Remote { conn, target } = dest
+                && let Some(peer) = self.conns.get_mut(conn as usize)
+            {
+                let id = peer.embargoes.insert(Embargo::Switch { promise, then }) as u32;
+                return self.send(conn, |out| build::disembargo(out, &target, false, id));
+            }
+        }
+        self.lift(promise);
+    }
+
     /// Ends an embargo of ours; takes its reference to the promise.
-    pub(super) fn lift(&mut self, promise: u32) {
+    fn lift(&mut self, promise: u32) {
         let known = match self.caps.get(promise as usize).map(|cap| &cap.home) {
             Some(Home::Promise(promise)) => promise.known,
             _ => None,

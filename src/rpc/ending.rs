@@ -30,7 +30,7 @@ impl Engine {
         self.end_questions(conn, std::mem::take(&mut gone.high), &reason);
         for embargo in gone.embargoes.drain() {
             match embargo {
-                Embargo::Switch { promise } => self.lift(promise),
+                Embargo::Switch { promise, then } => self.came_back(promise, then),
                 Embargo::Peer { conn, serial, id } => {
                     if self.is_same(conn, serial) {
                         self.send(conn, |out| build::disembargo(out, &Target::Import(0), true, id));

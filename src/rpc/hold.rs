@@ -117,7 +117,7 @@ impl Engine {
         match waiting {
             Waiting::Call(key) => self.resume_call(key),
             Waiting::Disembargo { conn, serial, id, target } => {
-                let dest = self.held_dest(&target);
+                let dest = self.held_dest(&target, Some(conn));
                 if matches!(dest, Dest::Promise(_) | Dest::Held(_)) {
                     return self.enqueue(Waiting::Disembargo { conn, serial, id, target }, &dest);
                 }
@@ -129,6 +129,19 @@ impl Engine {
                         }
                         dest => self.pass_disembargo(conn, id, dest),
                     }
+                }
+                self.release_target(target);
+            }
+            Waiting::Echo { by, to, id, target } => {
+                let dest = self.held_dest(&target, Some(by.0));
+                if matches!(dest, Dest::Promise(_) | Dest::Held(_)) {
+                    return self.enqueue(Waiting::Echo { by, to, id, target }, &dest);
+                }
+                if self.is_same(by.0, by.1) {
+                    self.uncount_waiting(by.0);
+                }
+                if self.is_same(to.0, to.1) {
+                    self.pass_echo(to.0, id, dest);
                 }
                 self.release_target(target);
             }
@@ -153,8 +166,10 @@ impl Engine {
         if held.at_host {
             return;
         }
+        // What the host sends on goes where the host said, behind what it has sent there before.
+        let sender = (!held.forwarded).then_some(held.sender);
         let target = std::mem::replace(&mut held.target, HeldTarget::Cap(u32::MAX));
-        let dest = self.held_dest(&target);
+        let dest = self.held_dest(&target, sender);
         match dest {
             Dest::Promise(cap) => {
                 // From now on it waits for the capability, whatever becomes of the answer that brought it.
@@ -312,7 +327,7 @@ impl Engine {
                 // One reference is the queue's own.
                 self.caps.get(*promise as usize).is_some_and(|promise| promise.refs > 1)
             }
-            Waiting::Disembargo { .. } | Waiting::Finish { .. } => false,
+            Waiting::Disembargo { .. } | Waiting::Echo { .. } | Waiting::Finish { .. } => false,
         };
         held(key).is_some_and(|held| held.queue.iter().any(lives))
     }
@@ -335,9 +350,10 @@ impl Engine {
         }
     }
 
-    fn held_dest(&self, target: &HeldTarget) -> Dest {
+    /// Where a held message goes: the way of what its sender says now, if it has one.
+    fn held_dest(&self, target: &HeldTarget, sender: Option<u32>) -> Dest {
         match target {
-            HeldTarget::Cap(cap) => self.dest_of(*cap),
+            HeldTarget::Cap(cap) => self.dest_of(sender.map_or(*cap, |sender| self.led(sender, *cap))),
             HeldTarget::Answer { conn, question, path } => {
                 let target = Target::Answer { question: *question, path: path.clone() };
                 self.dest(*conn, &target).unwrap_or_else(|_| Dest::Broken(self.closed.clone()))

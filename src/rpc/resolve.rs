@@ -1,5 +1,6 @@
 //! Resolve: what promises became, and the embargoes that keep the order of calls across that.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::engine::{Engine, Fault};
@@ -99,7 +100,7 @@ impl Engine {
     ) {
         for (conn, id, called) in self.take_expecting(cap) {
             if called && self.is_third(to, conn, answers) {
-                let now = self.embargo(to, along.0, &along.1);
+                let now = self.embargo(to, along.0, &along.1, VecDeque::new());
                 let descriptor = self.export(now, conn);
                 self.tell(conn, id, called, &descriptor, Some(now));
                 continue;
@@ -151,19 +152,21 @@ impl Engine {
     }
 
     /// A promise (with a reference) on which calls wait until a Disembargo has gone along `target` on the
-    /// connection `along` and come back. It becomes `cap`.
-    pub(super) fn embargo(&mut self, cap: u32, along: u32, target: &Target) -> u32 {
+    /// connection `along` and come back, and then by each of the ways `then`, whose references it takes. It becomes
+    /// `cap`.
+    pub(super) fn embargo(&mut self, cap: u32, along: u32, target: &Target, then: VecDeque<u32>) -> u32 {
         let known = self.retain_cap(self.follow(cap));
         let promise = Promise { known: Some(known), queue: Default::default() };
         let promise = self.new_cap(Home::Promise(Box::new(promise)));
-        let Some(peer) = self.conns.get_mut(along as usize).filter(|peer| !peer.ended) else {
-            let known = self.retain_cap(known);
-            self.resolve_promise(promise, Ok(known));
-            return promise;
-        };
-        let id = peer.embargoes.insert(Embargo::Switch { promise }) as u32;
-        self.send(along, |out| build::disembargo(out, target, false, id));
-        self.retain_cap(promise)
+        let kept = self.retain_cap(promise);
+        match self.conns.get_mut(along as usize).filter(|peer| !peer.ended) {
+            Some(peer) => {
+                let id = peer.embargoes.insert(Embargo::Switch { promise, then }) as u32;
+                self.send(along, |out| build::disembargo(out, target, false, id));
+            }
+            None => self.came_back(promise, then),
+        }
+        kept
     }
 
     /// The capabilities whose home is a question, with their paths.

@@ -1,5 +1,6 @@
 //! Returns: where an answer goes, and what becomes of the capabilities and promises that hang on it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -225,7 +226,8 @@ impl Engine {
                 descriptors.push(Descriptor::None);
                 continue;
             };
-            let back = tail.is_some() || leads_back(payload, frame, index as u32);
+            let returned_back = leads_back(payload, frame, index as u32);
+            let back = tail.is_some() || returned_back;
             let answers = answers.filter(|_| !back);
             // Who answers its own question with something of ours sends us what was called on the answer, too.
             let around = back && along.is_some_and(|(conn, _)| conn == to);
@@ -237,7 +239,8 @@ impl Engine {
                 any_called = true;
                 if third && let Some((conn, question)) = along {
                     let target = Target::Answer { question, path: path.clone() };
-                    let embargo = self.embargo(now, conn, &target);
+                    let then = self.further_ways(asker, from.filter(|_| returned_back), path);
+                    let embargo = self.embargo(now, conn, &target, then);
                     self.release_cap(now);
                     now = embargo;
                     embargoed = true;
@@ -268,6 +271,32 @@ impl Engine {
             answer.own = own;
         }
         descriptors
+    }
+
+    /// The ways that calls at `path` of an answer take when they have come back from the first: by the other tail
+    /// callers, and by the peer that answered, if what it answered leads `back`.
+    fn further_ways(&mut self, asker: Asker, back: Option<(u32, u32)>, path: &Transform) -> VecDeque<u32> {
+        let legs = self.answer(asker).map(|answer| answer.legs.clone()).unwrap_or_default();
+        if legs.is_empty() {
+            return VecDeque::new();
+        }
+        let mut ways = VecDeque::new();
+        for (conn, id) in legs.into_iter().skip(1) {
+            let question = self.conns.get_mut(conn as usize).and_then(|conn| conn.question(id));
+            if question.is_some_and(|question| question.tail && !question.finished) {
+                ways.push_back(self.derive(conn, id, path.clone()));
+            }
+        }
+        if let Some((conn, id)) = back.filter(|(conn, _)| *conn != HOST)
+            && self
+                .conns
+                .get_mut(conn as usize)
+                .and_then(|conn| conn.question(id))
+                .is_some_and(|question| !question.finished)
+        {
+            ways.push_back(self.derive(conn, id, path.clone()));
+        }
+        ways
     }
 
     /// A question of the host's was answered. What it called along the answer is ordered as for any other asker.
@@ -317,11 +346,14 @@ impl Engine {
         let mut led = Vec::new();
         for (path, index) in payload.capabilities(frame) {
             let Some(Some(slot)) = caps.get_mut(index as usize) else { continue };
+            let back = leads_back(payload, frame, index);
+            let answers = answers.filter(|_| !back);
             if !called.contains(&path) || !self.is_third(*slot, HOST, answers) {
                 continue;
             }
             let target = Target::Answer { question, path: path.clone() };
-            let embargo = self.embargo(*slot, conn, &target);
+            let then = self.further_ways(asker, from.filter(|_| back), &path);
+            let embargo = self.embargo(*slot, conn, &target, then);
             self.release_cap(std::mem::replace(slot, embargo));
             led.push((path, self.retain_cap(embargo)));
         }
@@ -475,9 +507,12 @@ impl Engine {
             (None, Some(key)) => AnswerState::Waiting(key),
             (None, None) => AnswerState::Failed(self.closed.clone()),
         };
+        let further = self.answer(tail_call).map(|answer| answer.legs.clone()).unwrap_or_default();
         if let Some(answer) = self.answer(taker) {
             answer.state = state;
             answer.tails.push(said_by);
+            answer.legs.push(said_by);
+            answer.legs.extend(further);
         }
     }
 

@@ -201,6 +201,9 @@ pub(super) struct Answer {
     /// This answer took another's, which may itself have taken one: the questions that said so. Calls on this
     /// answer still go to the first.
     pub tails: SmallVec<[(u32, u32); 1]>,
+    /// All questions by which calls on this answer pass before they get to the one that is answered. Those of
+    /// other askers among them may be gone.
+    pub legs: SmallVec<[(u32, u32); 1]>,
     /// Capabilities in the answer for which calls on it do not go along the question any more: by path, with a
     /// reference each. See [`super::Engine::describe_results`].
     pub led: Vec<(Transform, u32)>,
@@ -219,6 +222,7 @@ impl Answer {
             own: false,
             lent: false,
             tails: SmallVec::new(),
+            legs: SmallVec::new(),
             led: Vec::new(),
         }
     }
@@ -290,8 +294,9 @@ pub(super) enum Told {
 pub(super) enum Embargo {
     /// Forwarded for another peer: connection, its serial, its id.
     Peer { conn: u32, serial: u64, id: u32 },
-    /// Ours: holds a reference to a promise that is resolved when it comes back.
-    Switch { promise: u32 },
+    /// Ours: holds a reference to a promise that is resolved when it has come back, also by the ways (references
+    /// to capabilities) that calls take after this one.
+    Switch { promise: u32, then: VecDeque<u32> },
 }
 
 pub(super) struct Cap {
@@ -339,6 +344,13 @@ pub(super) enum Waiting {
     Disembargo {
         conn: u32,
         serial: u64,
+        id: u32,
+        target: HeldTarget,
+    },
+    /// The same on its way back, to the connection that sent it; `by` is the one that it came from.
+    Echo {
+        by: (u32, u64),
+        to: (u32, u64),
         id: u32,
         target: HeldTarget,
     },

@@ -76,7 +76,7 @@ impl Exception {
 }
 
 /// Reads each word of a frame about once, so that a small frame cannot ask for a large result.
-pub(super) fn reader_options(frame: &[u8]) -> capnp::message::ReaderOptions {
+pub(crate) fn reader_options(frame: &[u8]) -> capnp::message::ReaderOptions {
     let mut options = capnp::message::ReaderOptions::new();
     options.traversal_limit_in_words(Some(frame.len() / 4 + 64));
     options

@@ -106,11 +106,13 @@ impl Peer {
             return;
         };
         question.finished = true;
-        let (returned, over) = (question.returned, question.returned || question.only_pipeline);
-        if over {
+        let (returned, forgotten) = (question.returned, question.forgotten);
+        if returned || question.only_pipeline {
             self.questions.remove(&id);
         }
-        self.send(&Msg::Finish { question: id, release_results: !returned });
+        if !forgotten {
+            self.send(&Msg::Finish { question: id, release_results: !returned });
+        }
     }
 
     fn ask(&mut self, uid: Option<u64>, only_pipeline: bool, tail: bool) -> Rc<QuestionRef> {
@@ -125,6 +127,7 @@ impl Peer {
             serial: self.serial,
             returned: false,
             finished: false,
+            forgotten: false,
             only_pipeline,
             tail,
             uid,

@@ -134,6 +134,8 @@ pub struct Question {
     pub serial: u64,
     pub returned: bool,
     pub finished: bool,
+    /// The switch wants no Finish.
+    pub forgotten: bool,
     pub only_pipeline: bool,
     pub tail: bool,
     /// The call of the model that it stands for.

@@ -148,9 +148,8 @@ impl Peer {
             self.questions.remove(&id);
             return;
         }
-        if no_finish {
-            self.questions.remove(&id);
-        }
+        // Its id is free only when nothing here names it any more.
+        self.questions.get_mut(&id).unwrap().forgotten = no_finish;
         if tail != (outcome == Outcome::Elsewhere) {
             self.wrong(&format!("an outcome that was not asked for: {outcome:?}"));
         }
