@@ -4,3 +4,4 @@ pub mod build;
 pub mod exception;
 pub mod frame;
 pub mod message;
+pub mod v8;

@@ -20,4 +20,5 @@ mod support;
 mod switch;
 mod transcripts;
 mod up;
+mod v8;
 mod workerd;

@@ -1,0 +1,171 @@
+//! Putting values together: their heaps become one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::heap::{Heap, Node, Span};
+use super::slot::{Item, Moved, Slot};
+use super::value::JsValue;
+
+/// Takes values into one heap.
+///
+/// A heap that nobody else shares is moved as it is, the largest one without a copy; so wrapping a value costs what
+/// the wrapper has, however large the value. Of a shared heap only what the value refers to is copied, once, so that
+/// what was one object stays one.
+pub(super) struct Graft {
+    pub(super) heap: Heap,
+    copied: HashMap<*const Heap, Copied>,
+}
+
+/// What was copied from a heap, and where to.
+struct Copied {
+    from: Arc<Heap>,
+    nodes: HashMap<usize, usize>,
+}
+
+impl Graft {
+    pub(super) fn new() -> Self {
+        Graft { heap: Heap::default(), copied: HashMap::new() }
+    }
+
+    /// Takes values, and says where they are.
+    pub(super) fn take(&mut self, values: Vec<JsValue>) -> Vec<Slot> {
+        let mut taken = Vec::with_capacity(values.len());
+        let mut own = Vec::new();
+        for (nth, value) in values.into_iter().enumerate() {
+            let Some(heap) = value.heap.filter(|_| !value.slot.is_immediate()) else {
+                taken.push(value.slot);
+                continue;
+            };
+            taken.push(Slot::UNDEFINED);
+            match Arc::try_unwrap(heap) {
+                Ok(heap) => own.push((nth, heap, value.slot)),
+                Err(shared) => {
+                    let slot = self.copy(shared, value.slot);
+                    taken.last_mut().into_iter().for_each(|taken| *taken = slot);
+                }
+            }
+        }
+        // The largest first: it is the one that is not copied.
+        own.sort_by_key(|(_, heap, _)| std::cmp::Reverse(heap.size()));
+        for (nth, heap, slot) in own {
+            let moved = self.heap.append(heap);
+            taken.get_mut(nth).into_iter().for_each(|taken| *taken = slot.moved(&moved));
+        }
+        taken
+    }
+
+    /// Copies what a slot of a shared heap refers to.
+    fn copy(&mut self, from: Arc<Heap>, slot: Slot) -> Slot {
+        let identity = Arc::as_ptr(&from);
+        let Graft { heap, copied } = self;
+        let known = copied.entry(identity).or_insert_with(|| Copied { from, nodes: HashMap::new() });
+        let Copied { from, nodes } = known;
+        let mut todo = Vec::new();
+        let mut copy = |heap: &mut Heap, slot: Slot, todo: &mut Vec<(usize, usize)>| match slot.item() {
+            Item::Text(place) => heap.add_text(from.text(place)),
+            Item::Wide(place) => heap.add_utf16(from.wide(place)),
+            Item::BigInt(place) => {
+                heap.big_ints.push(from.big_ints.get(place).cloned().unwrap_or_default());
+                Slot::big_int(heap.big_ints.len() - 1)
+            }
+            Item::Node(place) => Slot::node(*nodes.entry(place).or_insert_with(|| {
+                let to = heap.add_node(Node::Unfinished);
+                todo.push((place, to));
+                to
+            })),
+            _ => slot,
+        };
+        let root = copy(heap, slot, &mut todo);
+        while let Some((place, to)) = todo.pop() {
+            let Some(mut node) = from.nodes.get(place).cloned() else { continue };
+            node.each_span(|span| {
+                let slots: Vec<Slot> =
+                    span.of(&from.slots).iter().map(|slot| copy(heap, *slot, &mut todo)).collect();
+                *span = heap.add_slots(&slots);
+            });
+            node.each_slot(|slot| *slot = copy(heap, *slot, &mut todo));
+            heap.nodes.get_mut(to).into_iter().for_each(|unfinished| *unfinished = node.clone());
+        }
+        root
+    }
+}
+
+impl Heap {
+    /// How much a copy of it would take, roughly.
+    fn size(&self) -> usize {
+        self.nodes.len() + self.slots.len() + self.texts.len() + self.utf8.len() / 8 + self.utf16.len() / 4
+    }
+
+    /// Moves everything of another heap to the end of this one, and says how far it moved.
+    fn append(&mut self, mut other: Heap) -> Moved {
+        if self.size() == 0 && self.big_ints.is_empty() && self.wides.is_empty() {
+            *self = other;
+            return Moved::default();
+        }
+        let moved = Moved {
+            nodes: self.nodes.len(),
+            slots: self.slots.len(),
+            texts: self.texts.len(),
+            utf8: self.utf8.len(),
+            wides: self.wides.len(),
+            utf16: self.utf16.len(),
+            big_ints: self.big_ints.len(),
+        };
+        for node in &mut other.nodes {
+            node.each_span(|span| *span = span.moved(moved.slots));
+            node.each_slot(|slot| *slot = slot.moved(&moved));
+        }
+        self.nodes.append(&mut other.nodes);
+        self.slots.extend(other.slots.iter().map(|slot| slot.moved(&moved)));
+        self.texts.extend(other.texts.iter().map(|span| span.moved(moved.utf8)));
+        self.utf8.push_str(&other.utf8);
+        self.wides.extend(other.wides.iter().map(|span| span.moved(moved.utf16)));
+        self.utf16.append(&mut other.utf16);
+        self.big_ints.append(&mut other.big_ints);
+        moved
+    }
+
+    /// An object of these properties; of two with the same key the later one stays.
+    pub(super) fn object_of<'a>(&mut self, properties: impl Iterator<Item = (&'a str, Slot)>) -> Node {
+        let mut places: HashMap<&str, usize> = HashMap::new();
+        let mut pairs = Vec::new();
+        for (name, value) in properties {
+            let place = *places.entry(name).or_insert(pairs.len() + 1);
+            match pairs.get_mut(place) {
+                Some(earlier) => *earlier = value,
+                None => pairs.extend([self.add_key(name), value]),
+            }
+        }
+        // No key comes twice any more, so this is an object.
+        self.object(&mut pairs).unwrap_or(Node::Object { props: Span::default(), index: None })
+    }
+
+    /// An array of these elements. Those beyond the greatest length of an array are left out.
+    pub(super) fn dense_array(&mut self, elements: &[Slot]) -> Node {
+        let length = u32::try_from(elements.len()).unwrap_or(u32::MAX);
+        let elements = elements.get(..length as usize).unwrap_or_default();
+        Node::Array { length, dense: self.add_slots(elements), rest: None }
+    }
+}
+
+impl Node {
+    /// Every run of slots that the object refers to.
+    pub(super) fn each_span(&mut self, mut change: impl FnMut(&mut Span)) {
+        match self {
+            Node::Unfinished | Node::External(_) => {}
+            Node::Object { props, .. } => change(props),
+            Node::Array { dense, rest, .. } => {
+                change(dense);
+                rest.iter_mut().for_each(|rest| change(&mut rest.props));
+            }
+        }
+    }
+
+    /// Every slot in the object itself.
+    pub(super) fn each_slot(&mut self, mut _change: impl FnMut(&mut Slot)) {
+        match self {
+            Node::Unfinished | Node::Object { .. } | Node::Array { .. } | Node::External(_) => {}
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Values and their serialized form.
+
+mod samples;
