@@ -168,6 +168,21 @@ impl Content {
         Content { words: std::iter::once(struct_pointer(0, 0, ptrs)).chain(caps).collect() }
     }
 
+    /// A struct whose only field is data: what every write to a stream has.
+    pub fn data(bytes: &[u8]) -> Self {
+        let mut words = Vec::with_capacity(2 + bytes.len().div_ceil(8));
+        words.push(struct_pointer(0, 0, 1));
+        words.push(if bytes.is_empty() { 0 } else { 1 | 2 << 32 | (bytes.len() as u64) << 35 });
+        let (whole, rest) = bytes.as_chunks::<8>();
+        words.extend(whole.iter().map(|word| u64::from_le_bytes(*word)));
+        if !rest.is_empty() {
+            let mut last = [0; 8];
+            last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+            words.push(u64::from_le_bytes(last));
+        }
+        Content { words }
+    }
+
     /// The capability with index 0 itself: the answer to a Bootstrap.
     pub fn capability() -> Self {
         Content { words: vec![3] }

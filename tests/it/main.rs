@@ -1,6 +1,7 @@
 //! The integration tests: one binary, a file a topic.
 
 mod cli;
+mod client;
 mod control;
 mod engine_model;
 mod fidelity;

@@ -114,6 +114,7 @@ impl Desk {
             Event::Closed { conn, reason, hostile, .. } if self.lines.contains_key(&conn) => {
                 if let Some(line) = self.lines.remove(&conn) {
                     if hostile {
+                        line.mark_hostile();
                         tracing::warn!(peer = line.name, "{}", reason.reason);
                     }
                     line.end(reason);

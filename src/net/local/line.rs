@@ -15,12 +15,20 @@ pub(super) struct Line {
     pub name: String,
     conn: Mutex<Option<ConnId>>,
     closing: AtomicBool,
+    /// Its peer broke the protocol.
+    hostile: AtomicBool,
     ended: SetOnce<Exception>,
 }
 
 impl Line {
     pub fn new(name: String) -> Arc<Self> {
-        Arc::new(Line { name, conn: Mutex::default(), closing: AtomicBool::default(), ended: SetOnce::new() })
+        Arc::new(Line {
+            name,
+            conn: Mutex::default(),
+            closing: AtomicBool::default(),
+            hostile: AtomicBool::default(),
+            ended: SetOnce::new(),
+        })
     }
 
     /// Its id, while it is open.
@@ -36,6 +44,11 @@ impl Line {
         *self.conn.lock().unwrap_or_else(PoisonError::into_inner) = None;
         // The first reason is the one that counts.
         let _ = self.ended.set(reason);
+    }
+
+    /// Its peer broke the protocol. Said before the end.
+    pub fn mark_hostile(&self) {
+        self.hostile.store(true, Ordering::Release);
     }
 
     /// Why it ended.
@@ -67,6 +80,11 @@ impl Connection {
             reason = self.line.ended.wait() => reason.clone(),
             _ = self.member.ended.wait() => self.line.reason(),
         }
+    }
+
+    /// Whether it has ended because its peer broke the protocol: that speaks something else.
+    pub fn was_hostile(&self) -> bool {
+        self.line.hostile.load(Ordering::Acquire)
     }
 
     /// Ends the connection. Who waits for something of it is told that it was closed.

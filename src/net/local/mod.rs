@@ -27,7 +27,7 @@ pub use body::Body;
 pub use error::{Fault, RpcError};
 pub use hook::Caps;
 pub use line::Connection;
-pub use payload::Payload;
+pub use payload::{Payload, Span};
 pub use peer::{Inventory, Peer, Settings};
 pub use pending::Pending;
 pub use serve::{Call, Handler};

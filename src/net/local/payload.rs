@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use capnp::any_pointer;
 use capnp::message::ReaderOptions;
 use capnp::private::capability::{ClientHook, PipelineOp};
@@ -14,6 +15,20 @@ pub struct Payload {
     pub(super) stubs: Vec<Option<Stub>>,
 }
 
+/// Where in the memory of a [`Payload`] some bytes are.
+#[derive(Debug, Clone, Copy)]
+pub struct Span {
+    at: usize,
+    len: usize,
+}
+
+impl Span {
+    /// That of bytes of the content.
+    pub fn of(bytes: &[u8]) -> Self {
+        Span { at: bytes.as_ptr() as usize, len: bytes.len() }
+    }
+}
+
 impl Payload {
     /// Reads the content as a type. `read` gets the reader and the stubs: [`Caps::stub`] tells the one behind a
     /// capability field.
@@ -25,6 +40,23 @@ impl Payload {
         read: impl FnOnce(T::Reader<'_>, &Caps) -> capnp::Result<R>,
     ) -> Result<R, RpcError> {
         self.with_content(|content, caps| read(content.get_as()?, caps)).map_err(RpcError::Unreadable)
+    }
+
+    /// The bytes that `find` finds in the content. They go on sharing the memory of the message.
+    ///
+    /// # Errors
+    /// As [`Payload::read`].
+    pub fn into_bytes<T: Owned>(
+        self,
+        find: impl FnOnce(T::Reader<'_>) -> capnp::Result<Span>,
+    ) -> Result<Bytes, RpcError> {
+        let Span { at, len } = self.read::<T, _>(|content, _| find(content))?;
+        // Empty data may be anywhere.
+        let start = at.wrapping_sub(self.frame.as_ptr() as usize);
+        match start.checked_add(len) {
+            Some(end) if len > 0 && end <= self.frame.len() => Ok(Bytes::from(self.frame).slice(start..end)),
+            _ => Ok(Bytes::new()),
+        }
     }
 
     /// The stub of the capability at `path` in the content: from its root struct, pointer field by pointer field.

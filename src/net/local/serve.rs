@@ -6,7 +6,7 @@ use super::body::Body;
 use super::error::RpcError;
 use super::payload::Payload;
 use super::queue::{Member, Op};
-use super::stub::Stub;
+use super::stub::{Place, Stub};
 use crate::rpc::CallId;
 use crate::wire::exception::{Exception, Kind};
 
@@ -48,6 +48,17 @@ impl Call {
     /// The parameters.
     pub fn params(&self) -> &Payload {
         &self.params
+    }
+
+    /// Takes the parameters out: whoever holds the call for long need not hold them too. What is left is empty, and
+    /// cannot be forwarded.
+    pub fn take_params(&mut self) -> Payload {
+        std::mem::replace(&mut self.params, Payload { frame: Vec::new(), stubs: Vec::new() })
+    }
+
+    /// A stub of another object of this process, as [`Peer::serve`](super::Peer::serve) makes them.
+    pub fn serve(&self, handler: impl Handler) -> Stub {
+        Stub::new(self.member.clone(), Place::Handler(Box::new(handler)))
     }
 
     /// Is cancelled when the caller does not want the answer any more, or is gone. What is said then is not heard.

@@ -103,6 +103,22 @@ impl Stub {
             return Err(RpcError::Foreign);
         }
         let cost = self.0.member.take_room(body.len()).await?;
+        self.push(interface, method, body, cost)
+    }
+
+    /// As [`Stub::start`], without waiting for room: for a [`Handler`], whose calls come of calls, and are bounded as
+    /// those are.
+    ///
+    /// # Errors
+    /// As [`Stub::start`].
+    pub fn start_now(&self, interface: u64, method: u16, body: Body) -> Result<Pending, RpcError> {
+        if !body.stubs().all(|stub| stub.is_with(&self.0.member)) {
+            return Err(RpcError::Foreign);
+        }
+        self.push(interface, method, body, 0)
+    }
+
+    fn push(&self, interface: u64, method: u16, body: Body, cost: usize) -> Result<Pending, RpcError> {
         let question = Question::new(self.0.member.clone());
         let pending = Pending(question.clone());
         let target = self.clone();

@@ -1,7 +1,7 @@
 //! Objects of this process, and stubs of others', against independent peers.
 
 mod callers;
-mod far;
+pub mod far;
 mod order;
 mod own;
 mod served;

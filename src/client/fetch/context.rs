@@ -1,0 +1,73 @@
+//! The object to which a worker gives its answer.
+
+use capnp::traits::HasTypeId;
+use http::Response;
+use tokio::sync::oneshot;
+
+use crate::client::stream::Reader;
+use crate::net::local::{Body, Call, Handler, RpcError};
+use crate::schema::http_over_capnp_capnp::http_service::client_request_context;
+use crate::wire::exception::Exception;
+use crate::wire::http::{HeadError, Length, read_response};
+
+const CONTEXT: u64 = client_request_context::Client::TYPE_ID;
+const START_RESPONSE: u16 = 0;
+const START_WEB_SOCKET: u16 = 1;
+
+/// What a worker begins its answer with.
+pub(super) enum Start {
+    Response { head: Response<()>, length: Length, body: Option<Reader> },
+}
+
+/// Takes one answer.
+pub(super) struct Context(pub Option<oneshot::Sender<Result<Start, HeadError>>>);
+
+impl Handler for Context {
+    fn call(&mut self, call: Call) {
+        if call.interface != CONTEXT || !matches!(call.method, START_RESPONSE | START_WEB_SOCKET) {
+            return call.unimplemented();
+        }
+        let Some(tell) = self.0.take() else {
+            return call.fail(Exception::failed("The request was answered already."));
+        };
+        match call.method {
+            START_RESPONSE => start_response(tell, call),
+            _ => call.unimplemented(),
+        }
+    }
+}
+
+type Tell = oneshot::Sender<Result<Start, HeadError>>;
+
+fn start_response(tell: Tell, mut call: Call) {
+    let head =
+        call.take_params().read::<client_request_context::start_response_params::Owned, _>(|params, _| {
+            Ok(params.get_response().map_err(HeadError::from).and_then(read_response))
+        });
+    let (head, length) = match flat(head) {
+        Ok(head) => head,
+        Err(error) => return refuse(tell, call, error),
+    };
+    let (stub, body) = match length {
+        Some(0) => (None, None),
+        _ => {
+            let (stub, reader) = Reader::for_call(&call);
+            (Some(stub), Some(reader))
+        }
+    };
+    // Whoever waited may have gone: then the reader refuses what is written, and the request is cancelled anyway.
+    let _ = tell.send(Ok(Start::Response { head, length, body }));
+    call.respond(Body::stubs_only(stub));
+}
+fn flat<T>(read: Result<Result<T, HeadError>, RpcError>) -> Result<T, HeadError> {
+    match read {
+        Ok(head) => head,
+        Err(RpcError::Unreadable(error)) => Err(HeadError::Unreadable(error)),
+        Err(other) => Err(HeadError::Unreadable(capnp::Error::failed(other.to_string()))),
+    }
+}
+
+fn refuse(tell: Tell, call: Call, error: HeadError) {
+    call.fail(Exception::failed(&error));
+    let _ = tell.send(Err(error));
+}

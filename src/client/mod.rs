@@ -1,0 +1,24 @@
+//! Workers, called from Rust: a [`Session`] is a connection to a debug port, and [`Entrypoint`]s of its services are
+//! fetched from.
+//!
+//! Everything is `Send`, and nothing waits that does not have to: the first event of a new session goes in one flight
+//! with all that it needs. What is dropped is given up: a future, a body, a socket cancel what they stand for.
+
+mod address;
+mod body;
+mod entrypoint;
+mod error;
+mod event;
+mod fetch;
+mod session;
+pub mod stream;
+
+pub use address::{Address, AddressError};
+pub use body::{Body, BodyError};
+pub use entrypoint::Entrypoint;
+pub use error::ConnectError;
+pub use event::Event;
+pub use fetch::{Cf, FetchError};
+pub use session::Session;
+
+pub use crate::wire::actor_id::ActorId;

@@ -1,0 +1,14 @@
+//! Streams of bytes between processes, in both directions, with backpressure: what bodies and JavaScript streams
+//! travel on.
+
+mod error;
+mod inbox;
+mod object;
+mod outbox;
+mod reader;
+mod writer;
+
+pub use error::StreamError;
+pub(crate) use error::plain;
+pub use reader::Reader;
+pub use writer::Writer;

@@ -1,0 +1,5 @@
+//! Workers, called from Rust.
+
+mod connect;
+mod fetch;
+mod stage;
