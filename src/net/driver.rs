@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use super::buffer::Buffer;
 use super::ready::{ConnWaker, ReadySet};
 use super::socket::Socket;
-use crate::rpc::{Budget, ConnId, Engine, Event, FastMap};
+use crate::rpc::{Budget, ConnId, Engine, Event, IdTable};
 use crate::wire::exception::Exception;
 
 /// Unwritten bytes of a connection at which those who send to it are no longer read: what a unix socket holds in the
@@ -68,7 +68,7 @@ pub struct Plug {
 pub struct Net {
     /// The engine. Connections are added with its methods, then plugged in here.
     pub engine: Engine,
-    lines: FastMap<ConnId, Line>,
+    lines: IdTable<Line>,
     ready: Arc<ReadySet>,
     budget: Arc<Budget>,
     scratch: Vec<ConnId>,
@@ -95,31 +95,31 @@ impl Net {
         };
         // Its first turn registers it for reading.
         line.waker.wake_by_ref();
-        self.lines.insert(conn, line);
+        self.lines.insert(conn.number(), line);
     }
 
     /// Takes a connection's stream back, if nothing is under way on it.
     pub fn unplug(&mut self, conn: ConnId) -> Option<Socket> {
         self.flush(conn);
         let idle = self.engine.output(conn).is_some_and(|out| out.is_empty())
-            && self.lines.get(&conn).is_some_and(|line| line.buffer.is_empty() && !line.stuck);
-        idle.then(|| self.lines.remove(&conn)).flatten().map(|line| line.socket)
+            && self.lines.get(&conn.number()).is_some_and(|line| line.buffer.is_empty() && !line.stuck);
+        idle.then(|| self.lines.remove(&conn.number())).flatten().map(|line| line.socket)
     }
 
     /// Drops the stream of a connection that the engine does not know any more.
     pub fn drop_line(&mut self, conn: ConnId) {
-        self.lines.remove(&conn);
+        self.lines.remove(&conn.number());
         self.relieved.push(conn);
     }
 
     /// Whether the peer on `conn` has hung up, as far as the kernel knows.
     pub fn is_hung_up(&self, conn: ConnId) -> bool {
-        self.lines.get(&conn).is_none_or(|line| line.socket.is_hung_up())
+        self.lines.get(&conn.number()).is_none_or(|line| line.socket.is_hung_up())
     }
 
     /// The connections that there are.
     pub fn conns(&self) -> impl Iterator<Item = ConnId> {
-        self.lines.keys().copied()
+        self.lines.iter().map(|(_, line)| line.waker.conn())
     }
 
     /// Notes what the host made the engine write since the last frame. Names a connection whose peer takes less than
@@ -148,7 +148,7 @@ impl Net {
 
     /// Writes what the kernel takes. A connection that is gone is left to its reader to notice.
     fn flush(&mut self, conn: ConnId) {
-        let Some(line) = self.lines.get_mut(&conn) else { return };
+        let Some(line) = self.lines.get_mut(&conn.number()) else { return };
         let Some(out) = self.engine.output(conn) else { return };
         while let Some(rest) = out.get(line.written..)
             && !rest.is_empty()
@@ -183,7 +183,7 @@ impl Net {
 
     /// Bytes that the peer on `conn` has not taken yet.
     pub fn unwritten(&mut self, conn: ConnId) -> usize {
-        let written = self.lines.get(&conn).map_or(0, |line| line.written);
+        let written = self.lines.get(&conn.number()).map_or(0, |line| line.written);
         self.engine.output(conn).map_or(0, |out| out.len().saturating_sub(written))
     }
 }
@@ -200,7 +200,7 @@ impl<H: Host> Driver<H> {
     pub fn new(engine: Engine, budget: Arc<Budget>, host: H) -> Self {
         let net = Net {
             engine,
-            lines: FastMap::default(),
+            lines: IdTable::default(),
             ready: Arc::default(),
             budget,
             scratch: Vec::new(),
@@ -210,8 +210,9 @@ impl<H: Host> Driver<H> {
         Driver { net, host, woken: Vec::new() }
     }
 
-    /// Tells the host what happened, until nothing is left to tell.
-    fn tell(&mut self) {
+    /// Tells the host what happened, until nothing is left to tell. Returns whether a connection has ended.
+    fn tell(&mut self) -> bool {
+        let mut ended = false;
         while let Some(event) = self.net.engine.poll_event() {
             let closed = match &event {
                 Event::Closed { conn, .. } => Some(*conn),
@@ -219,13 +220,15 @@ impl<H: Host> Driver<H> {
             };
             self.host.event(&mut self.net, event);
             if let Some(conn) = closed {
+                ended = true;
                 // Its last words, an Abort, go out if the kernel takes them.
                 self.net.flush(conn);
-                self.net.lines.remove(&conn);
+                self.net.lines.remove(&conn.number());
                 self.net.engine.forget(conn);
                 self.net.relieved.push(conn);
             }
         }
+        ended
     }
 
     /// Reads from one connection and switches what came.
@@ -234,10 +237,11 @@ impl<H: Host> Driver<H> {
             if !self.may_read(conn) || !self.switch(conn) {
                 return;
             }
-            let Some(line) = self.net.lines.get_mut(&conn) else { return };
+            let Some(line) = self.net.lines.get_mut(&conn.number()) else { return };
             let Some(room) = line.buffer.room() else {
                 self.net.engine.reject(conn, "there is no memory left for a message this long");
-                return self.tell();
+                self.tell();
+                return;
             };
             let mut cx = Context::from_waker(&line.std_waker);
             match line.socket.poll_read(&mut cx, room) {
@@ -248,7 +252,7 @@ impl<H: Host> Driver<H> {
             }
         }
         if self.switch(conn)
-            && let Some(line) = self.net.lines.get(&conn)
+            && let Some(line) = self.net.lines.get(&conn.number())
         {
             line.waker.wake_by_ref();
         }
@@ -262,11 +266,11 @@ impl<H: Host> Driver<H> {
 
     /// Whether those to whom `conn` sent have taken it.
     fn may_read(&mut self, conn: ConnId) -> bool {
-        let Some(line) = self.net.lines.get_mut(&conn) else { return false };
+        let Some(line) = self.net.lines.get_mut(&conn.number()) else { return false };
         let mut waits_for = std::mem::take(&mut line.waits_for);
         waits_for.retain(|to| self.net.unwritten(*to) > HIGH_WATER);
         let free = waits_for.is_empty();
-        if let Some(line) = self.net.lines.get_mut(&conn) {
+        if let Some(line) = self.net.lines.get_mut(&conn.number()) {
             line.waits_for = waits_for;
         }
         free
@@ -274,14 +278,14 @@ impl<H: Host> Driver<H> {
 
     /// Switches the whole frames in the buffer of `conn`. Returns whether it may be read on.
     fn switch(&mut self, conn: ConnId) -> bool {
-        let Some(line) = self.net.lines.get_mut(&conn) else { return false };
+        let Some(line) = self.net.lines.get_mut(&conn.number()) else { return false };
         if line.buffer.is_empty() {
             return true;
         }
         // Out of the table meanwhile: to look it up anew for each frame took a third as long as the switching.
         let mut buffer = line.buffer.take();
         let free = self.switch_all(conn, &mut buffer);
-        match self.net.lines.get_mut(&conn) {
+        match self.net.lines.get_mut(&conn.number()) {
             Some(line) => line.buffer = buffer,
             None => return false,
         }
@@ -302,9 +306,9 @@ impl<H: Host> Driver<H> {
             };
             let Some(frame) = bytes.get_mut(..length) else { break };
             self.net.engine.receive(conn, frame);
-            self.tell();
+            let ended = self.tell();
             buffer.consume(length);
-            if !self.net.lines.contains_key(&conn) {
+            if ended && !self.net.lines.contains_key(&conn.number()) {
                 return false;
             }
             if count % FRAMES_BETWEEN_LOOKS == 0 && !self.after_frames(conn) {
@@ -330,7 +334,7 @@ impl<H: Host> Driver<H> {
             // The sender itself among them: our own objects answer it, and it has to take that too.
             if self.net.unwritten(to) > HIGH_WATER {
                 free = false;
-                if let Some(line) = self.net.lines.get_mut(&conn)
+                if let Some(line) = self.net.lines.get_mut(&conn.number())
                     && !line.waits_for.contains(&to)
                 {
                     line.waits_for.push(to);
@@ -361,7 +365,7 @@ impl<H: Host> Driver<H> {
     /// Lets those go on who waited for a connection that has taken enough by now.
     fn release_senders(&mut self) {
         for conn in self.net.relieved.drain(..) {
-            for line in self.net.lines.values() {
+            for (_, line) in self.net.lines.iter() {
                 if line.waits_for.contains(&conn) {
                     line.waker.wake_by_ref();
                 }
@@ -381,7 +385,7 @@ impl<H: Host + Unpin> Future for Driver<H> {
         let mut woken = std::mem::take(&mut this.woken);
         this.net.ready.take(&mut woken);
         for &conn in &woken {
-            let Some(line) = this.net.lines.get(&conn) else { continue };
+            let Some(line) = this.net.lines.get(&conn.number()) else { continue };
             line.waker.taken();
             if line.stuck {
                 this.net.flush(conn);

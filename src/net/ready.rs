@@ -42,6 +42,10 @@ impl ConnWaker {
         Arc::new(ConnWaker { conn, queued: AtomicBool::new(false), set })
     }
 
+    pub fn conn(&self) -> ConnId {
+        self.conn
+    }
+
     /// The connection was taken out of the set; the next wake puts it in again.
     pub fn taken(&self) {
         self.queued.store(false, Ordering::Release);

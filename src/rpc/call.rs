@@ -24,7 +24,10 @@ impl Engine {
             return Ok(());
         };
         let cap = self.retain_cap(cap);
-        let state = AnswerState::Results { frame: Vec::new(), caps: CapList::from_elem(Some(cap), 1) };
+        let state = AnswerState::Results(Box::new(Results {
+            frame: Vec::new(),
+            caps: CapList::from_elem(Some(cap), 1),
+        }));
         self.add_answer(conn, question, Answer::new(state));
         self.return_results((conn, question), &build::Content::capability());
         Ok(())
@@ -53,12 +56,12 @@ impl Engine {
         self.conns.get_mut(conn as usize)?.answers.get_mut(&question)
     }
 
-    pub(super) fn on_call(&mut self, conn: u32, mut frame: Frame, body: Struct) -> Result<(), Fault> {
-        let call = Call::parse(&mut frame, body)?;
+    pub(super) fn on_call(&mut self, conn: u32, frame: &mut Frame, body: Struct) -> Result<(), Fault> {
+        let mut call = Call::parse(frame, body)?;
         self.check_question(conn, call.question)?;
         // Found before the parameters are taken in, so that a bad target costs nothing.
         let dest = self.dest(conn, &call.target)?;
-        let caps = self.intake(conn, &mut frame, &call.payload)?;
+        let caps = self.intake(conn, frame, &call.payload)?;
         if let Err(error) = frame.check_disjoint() {
             self.release_caps(caps);
             return Err(error.into());
@@ -75,7 +78,7 @@ impl Engine {
             self.fail_answer(asker, Arc::new(reason));
             return Ok(());
         }
-        self.place(asker, frame, call, caps, dest);
+        self.place(asker, frame, &mut call, caps, dest);
         Ok(())
     }
 
@@ -120,7 +123,8 @@ impl Engine {
             AnswerState::Forwarded { conn, question } => remote(*conn, *question),
             AnswerState::Waiting(key) => Dest::Held(*key),
             AnswerState::Failed(reason) => Dest::Broken(reason.clone()),
-            AnswerState::Results { frame, caps } => {
+            AnswerState::Results(results) => {
+                let Results { frame, caps } = &**results;
                 let index = if frame.is_empty() { path.is_empty().then_some(0) } else { cap_at(frame, path) };
                 match index.and_then(|index| caps.get(index as usize).copied().flatten()) {
                     Some(cap) => self.dest_of(cap),
@@ -199,8 +203,8 @@ impl Engine {
     pub(super) fn place(
         &mut self,
         asker: Asker,
-        mut frame: Frame,
-        mut call: Call,
+        frame: &mut Frame,
+        call: &mut Call,
         caps: CapList,
         dest: Dest,
     ) {
@@ -211,7 +215,7 @@ impl Engine {
                 return self.fail_answer(asker, reason);
             }
             Dest::Object(_) | Dest::Promise(_) | Dest::Held(_) => {
-                return self.hold_new(asker, frame, &call, caps, dest);
+                return self.hold_new(asker, frame, call, caps, dest);
             }
         };
         let only_pipeline = self.answer(asker).is_some_and(|answer| answer.only_promise_pipeline);
@@ -223,8 +227,8 @@ impl Engine {
         if let Some(question) = self.conns.get_mut(conn as usize).and_then(|to| to.question(question)) {
             question.param_exports = exported;
         }
-        call.patch(&mut frame, question, &target);
-        call.payload.patch(&mut frame, &descriptors);
+        call.patch(frame, question, &target);
+        call.payload.patch(frame, &descriptors);
         self.send(conn, |out| frame.write(out));
         if let Some(answer) = self.answer(asker) {
             answer.state = AnswerState::Forwarded { conn, question };

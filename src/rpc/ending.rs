@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::engine::{Engine, Event};
+use super::ids::IdTable;
 use super::returning::NO_FLAGS;
 use super::tables::*;
 use crate::wire::exception::Exception;
@@ -54,13 +55,13 @@ impl Engine {
         let ids: Vec<u32> = self
             .conns
             .get(conn as usize)
-            .map(|conn| conn.answers.keys().copied().collect())
+            .map(|conn| conn.answers.iter().map(|(id, _)| id).collect())
             .unwrap_or_default();
         for id in ids {
             self.detach_answer((conn, id), NO_FLAGS);
         }
         if let Some(conn) = self.conns.get_mut(conn as usize) {
-            conn.answers.clear();
+            conn.answers = IdTable::default();
         }
         // What was kept to confirm a Finish has nobody to confirm it to; the slot may soon be another's.
         for (_, other) in &mut self.conns {
@@ -83,7 +84,7 @@ impl Engine {
     }
 
     fn end_imports(&mut self, gone: &mut Conn, reason: &Arc<Exception>) {
-        for (_, import) in gone.imports.drain() {
+        for import in gone.imports.drain() {
             if let Some(cap) = self.caps.get_mut(import.cap as usize) {
                 cap.home = Home::Broken(reason.clone());
             }
@@ -109,7 +110,7 @@ impl Engine {
                 let Some(answer) = self.answer(asker) else { continue };
                 if answer.tails.contains(&(conn, id)) {
                     // It had only said who answers, and that one may still do so.
-                    answer.tails.retain(|tail| *tail != (conn, id));
+                    answer.tails = answer.tails.iter().copied().filter(|tail| *tail != (conn, id)).collect();
                     continue;
                 }
                 if answer.returned || answer.lent {

@@ -183,14 +183,14 @@ impl Engine {
         let mut frame = Frame::new(bytes)?;
         let message::Body { tag, body } = message::body(&mut frame)?;
         match tag {
-            tag::CALL => self.on_call(conn, frame, body),
-            tag::RETURN => self.on_return(conn, frame, body),
+            tag::CALL => self.on_call(conn, &mut frame, body),
+            tag::RETURN => self.on_return(conn, &mut frame, body),
             tag::FINISH => {
                 let (question, flags) = message::finish(&frame, &body);
                 self.on_finish(conn, question, flags);
                 Ok(())
             }
-            tag::RESOLVE => self.on_resolve(conn, frame, body),
+            tag::RESOLVE => self.on_resolve(conn, &mut frame, body),
             tag::RELEASE => {
                 let (id, count) = message::release(&frame, &body);
                 self.release_export(conn, id, count)

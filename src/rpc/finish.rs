@@ -87,8 +87,8 @@ impl Engine {
                 self.cancel_held(key);
                 false
             }
-            AnswerState::Results { caps, .. } => {
-                self.release_caps(caps);
+            AnswerState::Results(results) => {
+                self.release_caps(results.caps);
                 false
             }
             AnswerState::Failed(_) => false,

@@ -14,7 +14,14 @@ use crate::wire::frame::Frame;
 use crate::wire::message::{self, Call, Target};
 
 impl Engine {
-    pub(super) fn hold_new(&mut self, asker: Asker, frame: Frame, call: &Call, caps: CapList, dest: Dest) {
+    pub(super) fn hold_new(
+        &mut self,
+        asker: Asker,
+        frame: &mut Frame,
+        call: &Call,
+        caps: CapList,
+        dest: Dest,
+    ) {
         let mut bytes = Vec::new();
         frame.write(&mut bytes);
         let sender = asker.0;
@@ -221,8 +228,8 @@ impl Engine {
             let call = Call::parse(&mut frame, body).ok()?;
             Some((frame, call))
         });
-        if let Some((frame, call)) = placed {
-            self.place(asker, frame, call, caps, dest);
+        if let Some((mut frame, mut call)) = placed {
+            self.place(asker, &mut frame, &mut call, caps, dest);
         } else {
             self.release_caps(caps);
         }

@@ -92,7 +92,7 @@ impl Engine {
             Ok((frame, call))
         });
         match parsed {
-            Ok((frame, call)) => self.place(asker, frame, call, caps, dest),
+            Ok((mut frame, mut call)) => self.place(asker, &mut frame, &mut call, caps, dest),
             Err(error) => {
                 self.release_caps(caps);
                 let reason = Exception::failed(format!("The call cannot be sent: {error}."));
@@ -195,7 +195,7 @@ impl Engine {
             return self.deliver_untaken(asker, None, &mut frame, caps);
         }
         if let Some(answer) = self.answer(asker) {
-            answer.state = AnswerState::Results { frame, caps };
+            answer.state = AnswerState::Results(Box::new(Results { frame, caps }));
             if !answer.redirect {
                 self.return_results(asker, content);
             }
@@ -209,7 +209,7 @@ impl Engine {
         let result = caps.iter().map(|cap| cap.map(|cap| CapId(self.retain_cap(cap)))).collect();
         let incoming = Incoming { frame: frame.clone(), caps: result };
         if let Some(answer) = self.answer(asker) {
-            answer.state = AnswerState::Results { frame: std::mem::take(frame), caps };
+            answer.state = AnswerState::Results(Box::new(Results { frame: std::mem::take(frame), caps }));
         }
         self.events.push_back(Event::Return { question: QuestionId(asker.1), result: Ok(incoming) });
     }

@@ -12,8 +12,8 @@ use crate::wire::frame::{Frame, FrameError, Struct};
 use crate::wire::message::{Descriptor, Outcome, Resolve, Target, Transform};
 
 impl Engine {
-    pub(super) fn on_resolve(&mut self, conn: u32, mut frame: Frame, body: Struct) -> Result<(), Fault> {
-        let resolve = Resolve::parse(&mut frame, body)?;
+    pub(super) fn on_resolve(&mut self, conn: u32, frame: &mut Frame, body: Struct) -> Result<(), Fault> {
+        let resolve = Resolve::parse(frame, body)?;
         frame.check_disjoint()?;
         let id = resolve.promise;
         // What leads back to us takes another way, even if it has become the peer's own meanwhile.

@@ -10,19 +10,19 @@ use super::engine::{Engine, Event, Fault, Incoming};
 use super::tables::*;
 use crate::wire::build::{self, Content};
 use crate::wire::exception::{self, Exception};
-use crate::wire::frame::{Frame, FrameError, Struct};
+use crate::wire::frame::{Frame, FrameError, Paths, Struct};
 use crate::wire::message::{self, Descriptor, Outcome, Payload, Return, Target, Transform};
 
 type Called = SmallVec<[Transform; 1]>;
 
 impl Engine {
-    pub(super) fn on_return(&mut self, conn: u32, mut frame: Frame, body: Struct) -> Result<(), Fault> {
-        let id = message::bootstrap(&frame, &body);
+    pub(super) fn on_return(&mut self, conn: u32, frame: &mut Frame, body: Struct) -> Result<(), Fault> {
+        let id = message::bootstrap(frame, &body);
         if id >= HIGH {
             // No Return was wanted; its id may belong to another question by now.
             return Ok(());
         }
-        let ret = Return::parse(&mut frame, body)?;
+        let ret = Return::parse(frame, body)?;
         let Some(question) = self.conns.get(conn as usize).and_then(|conn| conn.questions.get(id as usize))
         else {
             return Err(Fault::Protocol("a Return answers no question of ours"));
@@ -37,7 +37,7 @@ impl Engine {
         }
         let caps = match &ret.outcome {
             // Our Finish told the peer to release them itself.
-            Outcome::Results(payload) if !finished => self.intake(conn, &mut frame, payload)?,
+            Outcome::Results(payload) if !finished => self.intake(conn, frame, payload)?,
             _ => CapList::new(),
         };
         if let Err(error) = frame.check_disjoint() {
@@ -72,8 +72,8 @@ impl Engine {
         &mut self,
         conn: u32,
         id: u32,
-        frame: Frame,
-        ret: Return,
+        frame: &mut Frame,
+        mut ret: Return,
         caps: CapList,
     ) -> Result<(), Fault> {
         let Some(question) = self.conns.get_mut(conn as usize).and_then(|conn| conn.question(id)) else {
@@ -100,12 +100,11 @@ impl Engine {
                 }
             }
         }
-        let mut frame = frame;
-        self.settle_derived(conn, id, &mut frame, &ret.outcome, &caps);
+        self.settle_derived(conn, id, frame, &ret.outcome, &caps);
         if let Outcome::TakeFromOtherQuestion(other) = ret.outcome {
             self.take(conn, id, asker, other);
         } else if let Some(asker) = asker {
-            self.deliver(asker, Some((conn, id)), called, frame, ret, caps);
+            self.deliver(asker, Some((conn, id)), called, frame, &mut ret, caps);
         } else {
             self.release_caps(caps);
         }
@@ -152,8 +151,8 @@ impl Engine {
         asker: Asker,
         from: Option<(u32, u32)>,
         called: Called,
-        mut frame: Frame,
-        mut ret: Return,
+        frame: &mut Frame,
+        ret: &mut Return,
         caps: CapList,
     ) {
         let (conn, id) = asker;
@@ -181,12 +180,12 @@ impl Engine {
         if let Outcome::Results(payload) = &ret.outcome
             && !caps.is_empty()
         {
-            let descriptors = self.describe_results(asker, from, &called, &mut frame, payload, &caps);
-            payload.patch(&mut frame, &descriptors);
+            let descriptors = self.describe_results(asker, from, &called, frame, payload, &caps);
+            payload.patch(frame, &descriptors);
         }
         let no_finish = ret.no_finish_needed && tail.is_none();
-        ret.patch(&mut frame, id);
-        ret.set_no_finish_needed(&mut frame, no_finish);
+        ret.patch(frame, id);
+        ret.set_no_finish_needed(frame, no_finish);
         self.send(conn, |out| frame.write(out));
         if no_finish {
             let answer = self.conns.get_mut(conn as usize).and_then(|conn| conn.answers.remove(&id));
@@ -218,7 +217,8 @@ impl Engine {
         let tail = self.answer(asker).and_then(|answer| answer.tails.first().copied());
         let answers = if tail.is_some() { None } else { from.map(|(conn, _)| conn) };
         let along = tail.or(from);
-        let paths = payload.capabilities(frame);
+        // Looked for once there is a capability for which they matter.
+        let mut paths = None;
         let mut descriptors = SmallVec::new();
         let (mut led, mut own) = (Vec::new(), false);
         for (index, cap) in caps.iter().enumerate() {
@@ -233,11 +233,10 @@ impl Engine {
             let around = back && along.is_some_and(|(conn, _)| conn == to);
             let third = along.is_some() && (around || self.is_third(cap, to, answers));
             let mut now = self.retain_cap(self.follow(cap));
-            let (mut embargoed, mut any_called) = (false, false);
-            let here = || paths.iter().filter(|(_, at)| *at == index as u32).map(|(path, _)| path);
-            for path in here().filter(|path| called.contains(path)) {
-                any_called = true;
-                if third && let Some((conn, question)) = along {
+            let mut embargoed = false;
+            if third && let Some((conn, question)) = along {
+                let paths = paths.get_or_insert_with(|| payload.capabilities(frame));
+                for path in paths_to(paths, index as u32).filter(|path| called.contains(path)) {
                     let target = Target::Answer { question, path: path.clone() };
                     let then = self.further_ways(asker, from.filter(|_| returned_back), path);
                     let embargo = self.embargo(now, conn, &target, then);
@@ -247,20 +246,16 @@ impl Engine {
                 }
             }
             let descriptor = if embargoed { self.export(now, to) } else { self.describe(now, to) };
-            let promise = match descriptor {
-                Descriptor::SenderPromise(id) if any_called => {
+            own |= descriptor.leads_back();
+            if third || matches!(descriptor, Descriptor::SenderPromise(_)) {
+                let paths = paths.get_or_insert_with(|| payload.capabilities(frame));
+                let mut here = paths_to(paths, index as u32);
+                led.extend(here.clone().map(|path| (path.clone(), self.retain_cap(now))));
+                if let Descriptor::SenderPromise(id) = descriptor
+                    && here.any(|path| called.contains(path))
+                {
                     self.mark_called(to, id);
-                    true
                 }
-                Descriptor::SenderPromise(_) => true,
-                Descriptor::ReceiverHosted(_) | Descriptor::ReceiverAnswer { .. } => {
-                    own = true;
-                    false
-                }
-                _ => false,
-            };
-            if third || promise {
-                led.extend(here().map(|path| (path.clone(), self.retain_cap(now))));
             }
             self.release_cap(now);
             descriptors.push(descriptor);
@@ -305,14 +300,14 @@ impl Engine {
         id: u32,
         from: Option<(u32, u32)>,
         called: &Called,
-        mut frame: Frame,
+        frame: &mut Frame,
         outcome: &Outcome,
         mut caps: CapList,
     ) {
         if let Outcome::Results(payload) = outcome
             && !called.is_empty()
         {
-            self.hold_back((HOST, id), from, called, &mut frame, payload, &mut caps);
+            self.hold_back((HOST, id), from, called, frame, payload, &mut caps);
         }
         let mut bytes = Vec::new();
         frame.write(&mut bytes);
@@ -411,8 +406,8 @@ impl Engine {
     pub(super) fn return_results(&mut self, asker: Asker, content: &Content) {
         let (conn, id) = asker;
         let Some(answer) = self.answer(asker) else { return };
-        let AnswerState::Results { caps, .. } = &answer.state else { return };
-        let caps = caps.clone();
+        let AnswerState::Results(results) = &answer.state else { return };
+        let caps = results.caps.clone();
         if answer.only_promise_pipeline || answer.returned {
             return;
         }
@@ -439,7 +434,7 @@ impl Engine {
         let (owner, held) = match &answer.state {
             AnswerState::Forwarded { conn, question } => (Some((*conn, *question)), None),
             AnswerState::Waiting(key) => (None, Some(*key)),
-            AnswerState::Results { .. } | AnswerState::Failed(_) => (None, None),
+            AnswerState::Results(_) | AnswerState::Failed(_) => (None, None),
         };
         self.send(conn, |out| build::results_sent_elsewhere(out, other));
         let Some(taker) = live else { return self.nobody_takes(tail_call, owner, untaken) };
@@ -467,8 +462,8 @@ impl Engine {
         let Ok(mut frame) = Frame::new(bytes) else { return self.release_caps(caps) };
         let parsed = message::body(&mut frame).and_then(|body| Return::parse(&mut frame, body.body));
         match parsed {
-            Ok(ret) => {
-                self.deliver(taker, from, Called::new(), frame, ret, caps);
+            Ok(mut ret) => {
+                self.deliver(taker, from, Called::new(), &mut frame, &mut ret, caps);
             }
             Err(_) => self.release_caps(caps),
         }
@@ -510,9 +505,8 @@ impl Engine {
         let further = self.answer(tail_call).map(|answer| answer.legs.clone()).unwrap_or_default();
         if let Some(answer) = self.answer(taker) {
             answer.state = state;
-            answer.tails.push(said_by);
-            answer.legs.push(said_by);
-            answer.legs.extend(further);
+            answer.tails = answer.tails.iter().copied().chain([said_by]).collect();
+            answer.legs = answer.legs.iter().copied().chain([said_by]).chain(further).collect();
         }
     }
 
@@ -542,6 +536,11 @@ impl Engine {
             question.asker = None;
         }
     }
+}
+
+/// Where the capability at `index` of the table is in the content.
+fn paths_to(paths: &Paths, index: u32) -> impl Iterator<Item = &Transform> + Clone {
+    paths.iter().filter(move |(_, at)| *at == index).map(|(path, _)| path)
 }
 
 /// Whether an entry of a capability table names something of ours. If that has become a capability of the peer that

@@ -1,7 +1,7 @@
 //! What the engine remembers of each connection: questions, answers, imports, exports, embargoes.
 //!
-//! Ids that a peer chooses are keys of hash maps (seeded, so that no peer can choose collisions); ids that we
-//! choose are slots of slabs, taken again as soon as they are free.
+//! Ids that a peer chooses are keys of an [`IdTable`]; ids that we choose are slots of slabs, taken again as soon as
+//! they are free.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use slab::Slab;
 use smallvec::SmallVec;
 
+use super::ids::IdTable;
 use crate::wire::exception::Exception;
 use crate::wire::message::{NO_EARLY_CANCELLATION_WORKAROUND, Target, Transform};
 
@@ -76,8 +77,8 @@ pub(super) struct Conn {
     pub questions: Slab<Question>,
     pub high: FastMap<u32, Question>,
     pub next_high: u32,
-    pub answers: FastMap<u32, Answer>,
-    pub imports: FastMap<u32, Import>,
+    pub answers: IdTable<Answer>,
+    pub imports: IdTable<Import>,
     pub exports: Slab<Export>,
     pub embargoes: Slab<Embargo>,
     pub parked_calls: usize,
@@ -94,8 +95,8 @@ impl Conn {
             questions: Slab::new(),
             high: FastMap::default(),
             next_high: HIGH,
-            answers: FastMap::default(),
-            imports: FastMap::default(),
+            answers: IdTable::default(),
+            imports: IdTable::default(),
             exports: Slab::new(),
             embargoes: Slab::new(),
             parked_calls: 0,
@@ -200,10 +201,10 @@ pub(super) struct Answer {
     pub lent: bool,
     /// This answer took another's, which may itself have taken one: the questions that said so. Calls on this
     /// answer still go to the first.
-    pub tails: SmallVec<[(u32, u32); 1]>,
+    pub tails: Box<[(u32, u32)]>,
     /// All questions by which calls on this answer pass before they get to the one that is answered. Those of
     /// other askers among them may be gone.
-    pub legs: SmallVec<[(u32, u32); 1]>,
+    pub legs: Box<[(u32, u32)]>,
     /// Capabilities in the answer for which calls on it do not go along the question any more: by path, with a
     /// reference each. See [`super::Engine::describe_results`].
     pub led: Vec<(Transform, u32)>,
@@ -221,8 +222,8 @@ impl Answer {
             untaken: None,
             own: false,
             lent: false,
-            tails: SmallVec::new(),
-            legs: SmallVec::new(),
+            tails: Box::default(),
+            legs: Box::default(),
             led: Vec::new(),
         }
     }
@@ -241,9 +242,15 @@ pub(super) enum AnswerState {
     /// Its call is held here.
     Waiting(HeldKey),
     /// The host answered it: the frame of its Return, and what its capability table stands for.
-    Results { frame: Vec<u8>, caps: CapList },
+    Results(Box<Results>),
     /// It failed.
     Failed(Arc<Exception>),
+}
+
+/// What the host answered. In a box: few answers are the host's, and all would take the room.
+pub(super) struct Results {
+    pub frame: Vec<u8>,
+    pub caps: CapList,
 }
 
 /// A result that waits to be taken.

@@ -9,8 +9,6 @@
 //! aside and goes out behind the frame, as a longer last segment: the segment table keeps its size, only one
 //! length in it changes, and the segment limit of the receiver is never an issue.
 
-use std::collections::VecDeque;
-
 use smallvec::SmallVec;
 use thiserror::Error;
 
@@ -144,14 +142,42 @@ pub fn length(prefix: &[u8], max: usize) -> Result<Option<usize>, FrameError> {
     Ok(Some(total as usize))
 }
 
+fn u64_at(bytes: &[u8; 24], at: usize) -> u64 {
+    bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |word| u64::from_le_bytes(*word))
+}
+
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+/// The segments behind the first of a message that is exactly `bytes`.
+#[cold]
+fn segments(bytes: &[u8], first: &mut Segment) -> Result<Vec<Segment>, FrameError> {
+    match length(bytes, bytes.len())? {
+        Some(len) if len == bytes.len() => {}
+        _ => return Err(FrameError::Truncated),
+    }
+    let count = u32_at(bytes, 0).ok_or(FrameError::Truncated)? as usize + 1;
+    let mut start = (4 + 4 * count).div_ceil(8) as u32;
+    let mut further = Vec::new();
+    for index in 0..count {
+        let len = u32_at(bytes, 4 + 4 * index).ok_or(FrameError::Truncated)?;
+        let segment = Segment { start, len };
+        match index {
+            0 => *first = segment,
+            _ => further.push(segment),
+        }
+        start += len;
+    }
+    Ok(further)
 }
 
 /// A whole message, walked and patched in place.
 pub struct Frame<'a> {
     bytes: &'a mut [u8],
-    segments: SmallVec<[Segment; 2]>,
+    /// Apart from the others: hardly any message has more than one segment.
+    first: Segment,
+    further: Vec<Segment>,
     claims: SmallVec<[(u32, u32); 8]>,
     added: Vec<u64>,
 }
@@ -162,19 +188,23 @@ impl<'a> Frame<'a> {
     /// # Errors
     /// The segment table does not match the number of bytes.
     pub fn new(bytes: &'a mut [u8]) -> Result<Self, FrameError> {
-        match length(bytes, bytes.len())? {
-            Some(len) if len == bytes.len() => {}
-            _ => return Err(FrameError::Truncated),
+        let (mut first, mut further) = (Segment { start: 1, len: 0 }, Vec::new());
+        match bytes.first_chunk::<8>().map(|table| u64::from_le_bytes(*table)) {
+            Some(table) if table as u32 == 0 && (table >> 32) * 8 + 8 == bytes.len() as u64 => {
+                first.len = (table >> 32) as u32;
+            }
+            _ => further = segments(bytes, &mut first)?,
         }
-        let count = u32_at(bytes, 0).ok_or(FrameError::Truncated)? as usize + 1;
-        let mut start = (4 + 4 * count).div_ceil(8) as u32;
-        let mut segments = SmallVec::new();
-        for index in 0..count {
-            let len = u32_at(bytes, 4 + 4 * index).ok_or(FrameError::Truncated)?;
-            segments.push(Segment { start, len });
-            start += len;
-        }
-        Ok(Frame { bytes, segments, claims: SmallVec::new(), added: Vec::new() })
+        Ok(Frame { bytes, first, further, claims: SmallVec::new(), added: Vec::new() })
+    }
+
+    fn segment(&self, id: u32) -> Option<&Segment> {
+        if id == 0 { Some(&self.first) } else { self.further.get(id as usize - 1) }
+    }
+
+    /// The one behind which words are appended, and its number.
+    fn last_segment(&self) -> (u32, Segment) {
+        (self.further.len() as u32, self.further.last().copied().unwrap_or(self.first))
     }
 
     fn end(&self) -> u32 {
@@ -182,6 +212,7 @@ impl<'a> Frame<'a> {
     }
 
     /// The word at `pos`; positions come from pointers that were checked, so a miss cannot happen and reads 0.
+    #[inline]
     pub fn word(&self, pos: u32) -> u64 {
         let at = pos as usize * 8;
         match self.bytes.get(at..).and_then(|rest| rest.first_chunk()) {
@@ -215,12 +246,33 @@ impl<'a> Frame<'a> {
     /// # Errors
     /// It is not a struct, or leaves its segment.
     pub fn root(&mut self) -> Result<Struct, FrameError> {
-        let first = self.segments.first().copied().ok_or(FrameError::Truncated)?;
-        if first.len == 0 {
+        if self.first.len == 0 {
             return Err(FrameError::Truncated);
         }
-        self.claim(first.start, 1);
-        self.structure(0, first.start)
+        self.claim(self.first.start, 1);
+        self.structure(0, self.first.start)
+    }
+
+    /// The first data word of the root, and the struct behind its first pointer, in a message that begins as every
+    /// implementation writes it: in one segment the root's pointer, the root with one word and one pointer, and
+    /// what that points to. `None` where [`Frame::root`] has to look closer.
+    #[inline]
+    pub fn plain_root(&mut self) -> Option<(u64, Struct)> {
+        const ROOT: u64 = 1 << 32 | 1 << 48;
+        let start = self.first.start as usize * 8;
+        let head: &[u8; 24] = self.bytes.get(start..)?.first_chunk()?;
+        let (root, data) = (u64_at(head, 0), u64_at(head, 8));
+        let word = u64_at(head, 16);
+        if root != ROOT || word & 3 != 0 || word == 0 || self.first.len < 3 {
+            return None;
+        }
+        let ptr = self.first.start + 2;
+        let (pos, (data_words, ptrs)) = (near(ptr, word), struct_size(word));
+        let words = u32::from(data_words) + u32::from(ptrs);
+        self.within(0, pos, words, ptr).ok()?;
+        self.claims.push((self.first.start, ptr + 1));
+        self.claim(pos, words);
+        Some((data, Struct { ptr, ptr_segment: 0, segment: 0, pos, data: data_words, ptrs }))
     }
 
     /// The struct behind pointer `index` of `parent`. A null or absent pointer is an empty struct.
@@ -229,21 +281,24 @@ impl<'a> Frame<'a> {
     /// It is not a struct, or leaves its segment.
     pub fn child(&mut self, parent: &Struct, index: u16) -> Result<Struct, FrameError> {
         match parent.pointer(index) {
-            Some(ptr) if self.word(ptr) == 0 => {
-                Ok(Struct { ptr, ptr_segment: parent.segment, segment: 0, pos: 0, data: 0, ptrs: 0 })
-            }
             Some(ptr) => self.structure(parent.segment, ptr),
             None => Ok(Struct { ptr: 0, ptr_segment: 0, segment: 0, pos: 0, data: 0, ptrs: 0 }),
         }
     }
 
+    #[inline]
     fn structure(&mut self, segment: u16, ptr: u32) -> Result<Struct, FrameError> {
         let found = self.follow(segment, ptr, true)?;
         let (data, ptrs) = struct_size(found.word);
-        let mut to = Struct { ptr, ptr_segment: segment, segment: found.segment, pos: found.pos, data, ptrs };
         if found.word == 0 {
-            (to.pos, to.data, to.ptrs) = (0, 0, 0);
-            return Ok(to);
+            return Ok(Struct {
+                ptr,
+                ptr_segment: segment,
+                segment: found.segment,
+                pos: 0,
+                data: 0,
+                ptrs: 0,
+            });
         }
         if found.word & 3 != 0 {
             return Err(FrameError::WrongPointer(ptr));
@@ -251,7 +306,7 @@ impl<'a> Frame<'a> {
         let words = u32::from(data) + u32::from(ptrs);
         self.within(found.segment, found.pos, words, ptr)?;
         self.claim(found.pos, words);
-        Ok(to)
+        Ok(Struct { ptr, ptr_segment: segment, segment: found.segment, pos: found.pos, data, ptrs })
     }
 
     /// The list of structs behind pointer `index` of `parent`; `None` where it is null, absent or empty.
@@ -310,47 +365,49 @@ impl<'a> Frame<'a> {
 
     /// The capabilities behind pointer `index` of `parent` that can be reached through structs, each with its path
     /// and its index. Nothing is claimed. What lies deeper than anybody nests is not looked for.
-    pub fn capabilities(&mut self, parent: &Struct, index: u16) -> SmallVec<[(SmallVec<[u16; 4]>, u32); 2]> {
-        let mut found = SmallVec::new();
-        let Some(ptr) = parent.pointer(index) else { return found };
-        let mut open = VecDeque::from([(parent.segment, ptr, SmallVec::new())]);
-        let mut walked = 0;
-        while let Some((segment, ptr, path)) = open.pop_front() {
-            let Ok(to) = self.follow(segment, ptr, false) else { continue };
-            if to.word as u32 == 3 {
-                found.push((path, (to.word >> 32) as u32));
-                continue;
-            }
-            let (data, ptrs) = struct_size(to.word);
-            let words = u32::from(data) + u32::from(ptrs);
-            if to.word == 0 || to.word & 3 != 0 || self.within(to.segment, to.pos, words, ptr).is_err() {
-                continue;
-            }
-            for field in 0..ptrs {
-                walked += 1;
-                if walked > MAX_WALK || path.len() >= MAX_TRANSFORM {
-                    return found;
-                }
-                let at = to.pos + u32::from(data) + u32::from(field);
-                if self.word(at) == 0 {
-                    continue;
-                }
-                let mut path: SmallVec<[u16; 4]> = path.clone();
-                path.push(field);
-                open.push_back((to.segment, at, path));
+    pub fn capabilities(&mut self, parent: &Struct, index: u16) -> Paths {
+        let mut walk = Walk { path: SmallVec::new(), left: MAX_WALK, found: Paths::new() };
+        if let Some(ptr) = parent.pointer(index) {
+            self.walk(parent.segment, ptr, &mut walk);
+        }
+        walk.found
+    }
+
+    fn walk(&mut self, segment: u16, ptr: u32, walk: &mut Walk) {
+        let Ok(to) = self.follow(segment, ptr, false) else { return };
+        if to.word as u32 == 3 {
+            return walk.found.push((walk.path.clone(), (to.word >> 32) as u32));
+        }
+        let (data, ptrs) = struct_size(to.word);
+        let words = u32::from(data) + u32::from(ptrs);
+        let is_struct = to.word & 3 == 0 && self.within(to.segment, to.pos, words, ptr).is_ok();
+        if to.word == 0 || !is_struct || walk.path.len() >= MAX_TRANSFORM {
+            return;
+        }
+        for field in 0..ptrs {
+            let Some(left) = walk.left.checked_sub(1) else { return };
+            walk.left = left;
+            let at = to.pos + u32::from(data) + u32::from(field);
+            if self.word(at) != 0 {
+                walk.path.push(field);
+                self.walk(to.segment, at, walk);
+                walk.path.pop();
             }
         }
-        found
     }
 
     /// Follows the pointer at `ptr`, through a far pointer too.
+    #[inline]
     fn follow(&mut self, segment: u16, ptr: u32, claim: bool) -> Result<Found, FrameError> {
         let word = self.word(ptr);
         if word & 3 != 2 {
-            let offset = (word as i32) >> 2;
-            let pos = i64::from(ptr) + 1 + i64::from(offset);
-            return Ok(Found { segment, pos: u32::try_from(pos).unwrap_or(u32::MAX), word });
+            return Ok(Found { segment, pos: near(ptr, word), word });
         }
+        self.follow_far(word, ptr, claim)
+    }
+
+    #[cold]
+    fn follow_far(&mut self, word: u64, ptr: u32, claim: bool) -> Result<Found, FrameError> {
         let (pad_segment, pad) = self.far(word, ptr)?;
         let double = word & 4 != 0;
         let words = if double { 2 } else { 1 };
@@ -364,12 +421,7 @@ impl<'a> Frame<'a> {
             if inner & 3 == 2 {
                 return Err(FrameError::WrongPointer(ptr));
             }
-            let pos = i64::from(pad) + 1 + i64::from((inner as i32) >> 2);
-            return Ok(Found {
-                segment: pad_segment,
-                pos: u32::try_from(pos).unwrap_or(u32::MAX),
-                word: inner,
-            });
+            return Ok(Found { segment: pad_segment, pos: near(pad, inner), word: inner });
         }
         if inner & 7 != 2 {
             return Err(FrameError::WrongPointer(ptr));
@@ -380,13 +432,14 @@ impl<'a> Frame<'a> {
 
     fn far(&self, word: u64, ptr: u32) -> Result<(u16, u32), FrameError> {
         let id = (word >> 32) as u32;
-        let segment = self.segments.get(id as usize).ok_or(FrameError::OutOfBounds(ptr))?;
+        let segment = self.segment(id).ok_or(FrameError::OutOfBounds(ptr))?;
         let offset = (word as u32) >> 3;
         Ok((id as u16, segment.start.checked_add(offset).ok_or(FrameError::OutOfBounds(ptr))?))
     }
 
+    #[inline]
     fn within(&self, segment: u16, pos: u32, words: u32, ptr: u32) -> Result<(), FrameError> {
-        let segment = self.segments.get(usize::from(segment)).ok_or(FrameError::OutOfBounds(ptr))?;
+        let segment = self.segment(u32::from(segment)).ok_or(FrameError::OutOfBounds(ptr))?;
         let end = u64::from(segment.start) + u64::from(segment.len);
         if pos < segment.start || u64::from(pos) + u64::from(words) > end {
             return Err(FrameError::OutOfBounds(ptr));
@@ -410,22 +463,39 @@ impl<'a> Frame<'a> {
     /// # Errors
     /// Two claimed parts overlap.
     pub fn check_disjoint(&mut self) -> Result<(), FrameError> {
-        self.claims.sort_unstable();
-        for pair in self.claims.windows(2) {
-            if let [(_, end), (start, _)] = pair
-                && end > start
-            {
-                return Err(FrameError::Overlap(*start));
-            }
+        let overlap = |pair: &[(u32, u32)]| matches!(pair, [(_, end), (start, _)] if end > start);
+        // Most writers lay out what is walked first first.
+        if !self.claims.windows(2).any(overlap) {
+            return Ok(());
         }
-        Ok(())
+        self.claims.sort_unstable();
+        match self.claims.windows(2).find(|pair| overlap(pair)) {
+            Some([_, (start, _)]) => Err(FrameError::Overlap(*start)),
+            _ => Ok(()),
+        }
     }
+}
+
+/// Paths to capabilities, and their indices in the capability table.
+pub type Paths = SmallVec<[(SmallVec<[u16; 4]>, u32); 2]>;
+
+/// A walk through content: where it is, how many pointers it may still look at, and what it found.
+struct Walk {
+    path: SmallVec<[u16; 4]>,
+    left: usize,
+    found: Paths,
 }
 
 struct Found {
     segment: u16,
     pos: u32,
     word: u64,
+}
+
+/// Where a struct or list pointer at `ptr` leads. What would be before the start of the frame comes out far behind its
+/// end, where it is refused: an offset has 30 bits, and a frame is shorter than 2^29 words.
+fn near(ptr: u32, word: u64) -> u32 {
+    ptr.wrapping_add(1).wrapping_add_signed((word as i32) >> 2)
 }
 
 fn struct_size(word: u64) -> (u16, u16) {
@@ -476,9 +546,8 @@ impl Frame<'_> {
     }
 
     fn far_to(&self, pad: u32) -> (u16, u64) {
-        let last = self.segments.len().saturating_sub(1);
-        let start = self.segments.last().map_or(0, |segment| segment.start);
-        (last as u16, 2 | u64::from(pad - start) << 3 | (last as u64) << 32)
+        let (last, Segment { start, .. }) = self.last_segment();
+        (last as u16, 2 | u64::from(pad - start) << 3 | u64::from(last) << 32)
     }
 
     /// What to write elsewhere so that it leads where the pointer at `from` leads.
@@ -490,7 +559,7 @@ impl Frame<'_> {
         // A relative pointer reaches only its own segment and the pad of a plain far pointer would have to lie
         // there too, so it becomes a double far pointer, whose pad may lie anywhere.
         let target = (i64::from(from) + 1 + i64::from((word as i32) >> 2)) as u32;
-        let start = self.segments.get(usize::from(segment)).map_or(0, |segment| segment.start);
+        let start = self.segment(u32::from(segment)).map_or(0, |segment| segment.start);
         let pad = self.end() + self.added.len() as u32;
         self.added.push(2 | u64::from(target.wrapping_sub(start)) << 3 | u64::from(segment) << 32);
         self.added.push(word & !0xffff_fffc);
@@ -498,15 +567,14 @@ impl Frame<'_> {
     }
 
     /// Appends the patched message to `out`.
-    pub fn write(self, out: &mut Vec<u8>) {
+    pub fn write(&mut self, out: &mut Vec<u8>) {
         if self.added.is_empty() {
             out.extend_from_slice(self.bytes);
             return;
         }
-        let last = self.segments.len().saturating_sub(1);
-        if let (Some(segment), Some(len)) =
-            (self.segments.get(last), self.bytes.get_mut(4 + 4 * last..8 + 4 * last))
-        {
+        let (last, segment) = self.last_segment();
+        let at = 4 + 4 * last as usize;
+        if let Some(len) = self.bytes.get_mut(at..at + 4) {
             len.copy_from_slice(&(segment.len + self.added.len() as u32).to_le_bytes());
         }
         out.reserve(self.bytes.len() + self.added.len() * 8);

@@ -5,7 +5,7 @@
 
 use smallvec::SmallVec;
 
-use super::frame::{Frame, FrameError, MAX_CAPS, MAX_TRANSFORM, Struct, StructList};
+use super::frame::{Frame, FrameError, MAX_CAPS, MAX_TRANSFORM, Paths, Struct, StructList};
 
 /// Tags of the union `Message`.
 pub mod tag {
@@ -91,6 +91,9 @@ pub struct Body {
 /// # Errors
 /// The root or the body is no struct inside the frame.
 pub fn body(frame: &mut Frame) -> Result<Body, FrameError> {
+    if let Some((data, body)) = frame.plain_root() {
+        return Ok(Body { tag: data as u16, body });
+    }
     let root = frame.root()?;
     let tag = frame.data(&root, 0) as u16;
     if root.ptrs == 0 {
@@ -294,7 +297,7 @@ impl Payload {
     }
 
     /// The capabilities in the content that calls can be pipelined on: path, and index in the capability table.
-    pub fn capabilities(&self, frame: &mut Frame) -> SmallVec<[(Transform, u32); 2]> {
+    pub fn capabilities(&self, frame: &mut Frame) -> Paths {
         frame.capabilities(&self.at, 0)
     }
 

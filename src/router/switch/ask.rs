@@ -33,7 +33,7 @@ enum Wanted {
 }
 
 impl Parked {
-    pub fn new(call: CallId, entry: Entry) -> Self {
+    pub fn new(call: CallId, entry: Arc<Entry>) -> Self {
         Parked { call, entry, began: Instant::now(), why: String::new(), refused: None, waits: None }
     }
 }

@@ -61,7 +61,7 @@ impl Shared {
         plug: Plug,
     ) -> impl Future<Output = ()> + Send + use<> {
         let name = link.to_string();
-        self.serve(name, Object::Entry(Entry::of(link)), plug)
+        self.serve(name, Object::Entry(Arc::new(Entry::of(link))), plug)
     }
 
     /// A task that serves one caller of the debug-port face of `session`.
@@ -128,7 +128,7 @@ impl Caller {
         };
         match made {
             Ok(entry) => {
-                let cap = self.add_object(&mut net.engine, Object::Entry(entry));
+                let cap = self.add_object(&mut net.engine, Object::Entry(Arc::new(entry)));
                 net.engine.respond(call, &Content::capabilities(1), vec![Some(cap)]);
             }
             Err(reason) => net.engine.fail(call, reason),

@@ -1,5 +1,7 @@
 //! The objects that a caller holds: they answer by themselves, and never resolve to anything of a target's.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::router::LinkName;
@@ -16,7 +18,7 @@ pub(super) enum Object {
     /// The debug port of the face of this session.
     Port(SessionName),
     /// Something on which events start.
-    Entry(Entry),
+    Entry(Arc<Entry>),
 }
 
 /// Something on which a caller starts events. It follows its link.

@@ -1,6 +1,7 @@
 //! Events whose target is not up. They wait in order, link by link.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::Waits;
@@ -12,7 +13,7 @@ use crate::session::{Generation, SessionName};
 /// An event that waits.
 pub(super) struct Parked {
     pub call: CallId,
-    pub entry: Entry,
+    pub entry: Arc<Entry>,
     pub began: Instant,
     /// Why its target cannot take it, for people.
     pub why: String,
