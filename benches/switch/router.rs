@@ -49,7 +49,8 @@ pub struct Middle {
 impl Middle {
     pub fn start(folder: &Path) -> io::Result<Self> {
         let links = Arc::new(Links::new());
-        let define = |name| Change::DefineSession { session: session(name), classes: Vec::new() };
+        let define =
+            |name| Change::DefineSession { session: session(name), classes: Vec::new(), exports: None };
         let mut changes: Vec<_> = [CALLER, "blue", "green"].map(define).into();
         for (binding, _, target) in LINKS {
             let target = Target::Entrypoint { session: session(target), entrypoint: None, props: None };

@@ -4,6 +4,7 @@ use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::router::ChangeError;
+use crate::session::{ProjectError, SurveyError};
 
 /// What kind of refusal it is; scripts may match on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,8 @@ pub enum Code {
     UnknownSession,
     /// The session has no such class.
     UnknownClass,
+    /// The session has no such entrypoint.
+    UnknownEntrypoint,
     /// The link cannot point at that.
     BadTarget,
     /// A link has changed since the expected revision.
@@ -51,9 +54,11 @@ impl Code {
         match self {
             Self::BadRequest => StatusCode::BAD_REQUEST,
             Self::Forbidden => StatusCode::FORBIDDEN,
-            Self::NotFound | Self::UnknownLink | Self::UnknownSession | Self::UnknownClass => {
-                StatusCode::NOT_FOUND
-            }
+            Self::NotFound
+            | Self::UnknownLink
+            | Self::UnknownSession
+            | Self::UnknownClass
+            | Self::UnknownEntrypoint => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -98,12 +103,19 @@ impl Problem {
 
 impl From<ChangeError> for Problem {
     fn from(error: ChangeError) -> Self {
+        if let ChangeError::UnknownEntrypoint { session, exports, .. } = &error {
+            let names: Vec<_> = exports.entrypoint_names().collect();
+            let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            return Self::new(Code::UnknownEntrypoint, error.to_string())
+                .hint(format!("entrypoints of {session}: {known}"));
+        }
         let (code, hint) = match &error {
             ChangeError::UnknownLink { .. } => (Code::UnknownLink, "`jackfield links` lists the links"),
             ChangeError::UnknownSession { .. } => (Code::UnknownSession, "`jackfield ls` lists the sessions"),
             ChangeError::UnknownClass { .. } => {
                 (Code::UnknownClass, "`jackfield ls --json` lists the classes of each session")
             }
+            ChangeError::UnknownEntrypoint { .. } => (Code::UnknownEntrypoint, "`jackfield ls` lists them"),
             ChangeError::NotAClass { .. } => {
                 (Code::BadTarget, "name the class after a `#`, like `api@green#Room`")
             }
@@ -122,5 +134,21 @@ impl From<ChangeError> for Problem {
             ChangeError::Stale { .. } => (Code::Stale, "list the links again and decide anew"),
         };
         Self::new(code, error.to_string()).hint(hint)
+    }
+}
+
+impl From<ProjectError> for Problem {
+    fn from(error: ProjectError) -> Self {
+        Self::new(Code::BadProject, error.to_string())
+    }
+}
+
+impl From<SurveyError> for Problem {
+    fn from(error: SurveyError) -> Self {
+        let code = match error {
+            SurveyError::Project(_) | SurveyError::Late { .. } => Code::BadProject,
+            _ => Code::StartFailed,
+        };
+        Self::new(code, error.to_string())
     }
 }

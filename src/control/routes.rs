@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use super::operator::Operator;
 use super::problem::{Code, Problem, Refusal};
 use super::shape::ChangeRequest;
-use crate::router::change::Nearest;
+use crate::session::Nearest;
 
 /// The largest body of a request. A change of a thousand links, with props, stays below it.
 pub const MAX_BODY: usize = 1 << 20;

@@ -38,7 +38,7 @@ fn session_row(session: &Session, url: Option<String>) -> SessionRow {
         why,
         since_ms: millis(session.since),
         pid: generation.map(|generation| generation.pid),
-        entrypoints: generation.map(entrypoints).unwrap_or_default(),
+        entrypoints: entrypoints(session, generation),
         classes: session.classes.iter().map(|class| class.name.clone()).collect(),
         url,
     }
@@ -74,9 +74,13 @@ fn generation(state: &SessionState) -> Option<&Generation> {
     }
 }
 
-/// The default export first, then by name.
-fn entrypoints(generation: &Generation) -> Vec<String> {
-    let mut names: Vec<_> = generation.http_sockets.keys().collect();
+/// The default export first, then by name. Where the exports are not known, those that plain HTTP reaches.
+fn entrypoints(session: &Session, generation: Option<&Generation>) -> Vec<String> {
+    if let Some(exports) = &session.exports {
+        return exports.entrypoint_names().map(str::to_owned).collect();
+    }
+    let mut names: Vec<_> =
+        generation.into_iter().flat_map(|generation| generation.http_sockets.keys()).collect();
     names.sort();
     names.into_iter().map(|name| name.clone().unwrap_or_else(|| "default".to_owned())).collect()
 }

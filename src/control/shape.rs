@@ -73,7 +73,7 @@ pub struct SessionRow {
     pub since_ms: u64,
     /// The workerd that listens.
     pub pid: Option<u32>,
-    /// Entrypoints that plain HTTP reaches; `default` is the default export.
+    /// Entrypoints that links may lead to; `default` is the default export.
     pub entrypoints: Vec<String>,
     /// Durable Object classes.
     pub classes: Vec<String>,

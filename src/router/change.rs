@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::link::{Aim, Kind, Link, LinkName, Revision, Target};
 use super::table::{Class, Session, Snapshot};
 use crate::session::project::Storage;
-use crate::session::{SessionName, SessionState};
+use crate::session::{Exports, Nearest, SessionName, SessionState};
 
 /// One step of a batch. Steps are applied in order; the result is checked as a whole.
 #[derive(Clone, Debug)]
@@ -33,12 +33,14 @@ pub enum Change {
     },
     /// Takes a link away.
     DropLink(LinkName),
-    /// Makes a session known (as starting), or replaces what is known of its classes.
+    /// Makes a session known (as starting), or replaces what is known of its classes and exports.
     DefineSession {
         /// Its name.
         session: SessionName,
         /// The Durable Object classes it offers.
         classes: Vec<Class>,
+        /// What its script exports. `None`: nobody knows, so every entrypoint may be one.
+        exports: Option<Arc<Exports>>,
     },
     /// Takes a session and its links away. Links of others that point there must be moved in the same batch.
     DropSession(SessionName),
@@ -56,27 +58,13 @@ impl fmt::Display for Ids<'_> {
     }
 }
 
-/// A suggestion, printed as `; did you mean X?`, or nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Nearest(pub Option<String>);
-
-impl Nearest {
-    /// The closest of `known` to `wanted`, if any is close enough to be what was meant.
-    pub fn of<T: fmt::Display>(wanted: &impl fmt::Display, known: impl IntoIterator<Item = T>) -> Self {
-        let wanted = wanted.to_string();
-        let scored = known.into_iter().map(|name| {
-            let name = name.to_string();
-            (strsim::jaro_winkler(&wanted.to_lowercase(), &name.to_lowercase()), name)
-        });
-        let best = scored.max_by(|a, b| a.0.total_cmp(&b.0));
-        // 0.7 keeps `api@gren` and `wbe/API`, and drops names that merely share a letter or two.
-        Self(best.filter(|(score, _)| *score > 0.7).map(|(_, name)| name))
-    }
-}
-
-impl fmt::Display for Nearest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_ref().map_or(Ok(()), |name| write!(f, "; did you mean {name}?"))
+fn no_entrypoint(session: &SessionName, entrypoint: Option<&str>, exports: &Exports) -> String {
+    match entrypoint {
+        None => format!("session {session} has no default export to call"),
+        Some(name) if exports.classes.contains(name) => {
+            format!("{name} of session {session} is a Durable Object class, and no entrypoint")
+        }
+        Some(name) => format!("session {session} exports no entrypoint {name}"),
     }
 }
 
@@ -106,6 +94,18 @@ pub enum ChangeError {
         session: SessionName,
         /// What was asked for.
         class: String,
+        /// What may have been meant.
+        nearest: Nearest,
+    },
+    /// The session's script exports no entrypoint of that name.
+    #[error("{}{nearest}", no_entrypoint(session, entrypoint.as_deref(), exports))]
+    UnknownEntrypoint {
+        /// The session that was aimed at.
+        session: SessionName,
+        /// What was asked for; `None` is the default export.
+        entrypoint: Option<String>,
+        /// What it exports.
+        exports: Arc<Exports>,
         /// What may have been meant.
         nearest: Nearest,
     },
@@ -234,7 +234,9 @@ impl Draft {
                 }
                 self.relinked = true;
             }
-            Change::DefineSession { session, classes } => self.define_session(session, classes),
+            Change::DefineSession { session, classes, exports } => {
+                self.define_session(session, classes, exports);
+            }
             Change::DropSession(session) => {
                 if self.next.sessions.remove(&session).is_none() {
                     return Err(self.unknown_session(session));
@@ -271,21 +273,22 @@ impl Draft {
         self.relinked = true;
     }
 
-    fn define_session(&mut self, name: SessionName, classes: Vec<Class>) {
+    fn define_session(&mut self, name: SessionName, classes: Vec<Class>, exports: Option<Arc<Exports>>) {
         let old = self.next.sessions.get(&name);
-        if old.is_some_and(|old| *old.classes == *classes) {
+        if old.is_some_and(|old| *old.classes == *classes && old.exports == exports) {
             return;
         }
         let (state, since) = match old {
             Some(old) => (old.state.clone(), old.since),
             None => (SessionState::Starting, SystemTime::now()),
         };
-        let session = Session { name: name.clone(), classes: classes.into(), state, since };
+        let session = Session { name: name.clone(), classes: classes.into(), exports, state, since };
         self.next.sessions.insert(name, Arc::new(session));
         self.changed = true;
     }
 
-    /// What every published table keeps: both ends of each link are known sessions, and an actor link's class exists.
+    /// What every published table keeps: both ends of each link are known sessions, and what it leads to exists, as far
+    /// as that is known.
     fn check(&self) -> Result<(), ChangeError> {
         for link in self.next.links() {
             if !self.next.sessions.contains_key(&link.name.session) {
@@ -299,15 +302,9 @@ impl Draft {
                     ChangeError::StillAimed { link: link.name.clone(), session: aimed.clone() }
                 });
             };
-            if let Target::ActorClass { class, .. } = &link.target
-                && session.class(class).is_none()
-            {
-                let nearest = Nearest::of(class, session.classes.iter().map(|class| &class.name));
-                return Err(ChangeError::UnknownClass {
-                    session: aimed.clone(),
-                    class: class.clone(),
-                    nearest,
-                });
+            match &link.target {
+                Target::ActorClass { class, .. } => has_class(session, class)?,
+                Target::Entrypoint { entrypoint, .. } => has_entrypoint(session, entrypoint.as_deref())?,
             }
         }
         Ok(())
@@ -322,4 +319,26 @@ impl Draft {
         let nearest = Nearest::of(&session, self.next.sessions.keys());
         ChangeError::UnknownSession { session, nearest }
     }
+}
+
+fn has_class(session: &Session, class: &str) -> Result<(), ChangeError> {
+    if session.class(class).is_some() {
+        return Ok(());
+    }
+    let nearest = Nearest::of(class, session.classes.iter().map(|class| &class.name));
+    Err(ChangeError::UnknownClass { session: session.name.clone(), class: class.to_owned(), nearest })
+}
+
+fn has_entrypoint(session: &Session, entrypoint: Option<&str>) -> Result<(), ChangeError> {
+    let Some(exports) = session.exports.as_ref().filter(|known| !known.has_entrypoint(entrypoint)) else {
+        return Ok(());
+    };
+    let aim = |name: &str| format!("{}#{name}", session.name);
+    let likest = Nearest::of(entrypoint.unwrap_or("default"), exports.entrypoint_names());
+    Err(ChangeError::UnknownEntrypoint {
+        session: session.name.clone(),
+        entrypoint: entrypoint.map(str::to_owned),
+        exports: exports.clone(),
+        nearest: Nearest(likest.0.map(|name| aim(&name))),
+    })
 }

@@ -13,7 +13,7 @@ use super::change::{Change, ChangeError, Draft};
 use super::link::{Link, LinkName, Revision};
 use crate::rpc::FastMap;
 use crate::session::project::Storage;
-use crate::session::{Generation, SessionName, SessionSink, SessionState};
+use crate::session::{Exports, Generation, SessionName, SessionSink, SessionState};
 
 /// A Durable Object class that actor links may point at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct Session {
     pub name: SessionName,
     /// Its Durable Object classes.
     pub classes: Arc<[Class]>,
+    /// What its script exports, where that is known.
+    pub exports: Option<Arc<Exports>>,
     /// Whether it takes events.
     pub state: SessionState,
     /// When it entered this state.

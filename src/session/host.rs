@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::config::Wiring;
 use super::name::SessionName;
 use super::output::OutputSink;
-use super::process::{Purpose, StartError};
+use super::process::StartError;
 use super::project::SessionSpec;
 use super::runtime_dir::RuntimeDir;
 use super::spawner::Spawner;
@@ -81,19 +81,24 @@ impl Host {
         Ok(Self { workerd, runtime, own_folder, output, times, spawner: Spawner::new()? })
     }
 
-    pub(super) fn wiring(
-        &self,
-        spec: &SessionSpec,
-        number: u64,
-        purpose: Purpose,
-    ) -> Result<Wiring, StartError> {
+    /// For a process that serves.
+    pub(super) fn wiring(&self, spec: &SessionSpec, start: u64) -> Result<Wiring, StartError> {
         let named = spec.entrypoints.iter().cloned().map(Some);
         let http_sockets = [None].into_iter().chain(named).enumerate();
-        let serves_stored = purpose == Purpose::Serve && spec.stores_objects();
         Ok(Wiring {
             http_sockets: http_sockets
-                .map(|(index, entrypoint)| (entrypoint, self.runtime.http_socket(&spec.name, number, index)))
+                .map(|(index, entrypoint)| (entrypoint, self.runtime.http_socket(&spec.name, start, index)))
                 .collect(),
+            listen: spec.listen,
+            state_folder: spec.stores_objects().then(|| self.state_folder(&spec.name)).transpose()?,
+            ..self.deaf_wiring(spec)
+        })
+    }
+
+    /// For a process that listens nowhere and keeps nothing.
+    pub(super) fn deaf_wiring(&self, spec: &SessionSpec) -> Wiring {
+        Wiring {
+            http_sockets: Vec::new(),
             link_faces: spec
                 .services
                 .iter()
@@ -101,18 +106,17 @@ impl Host {
                 .collect(),
             debug_face: self.runtime.debug_face(&spec.name),
             cf_header: self.runtime.cf_header().to_owned(),
-            // A trial must not meet the generation that serves, which has the address.
-            listen: spec.listen.filter(|_| purpose == Purpose::Serve),
-            state_folder: if serves_stored { Some(self.state_folder(&spec.name)?) } else { None },
-        })
+            listen: None,
+            state_folder: None,
+        }
     }
 
-    pub(super) fn generation(&self, spec: &SessionSpec, number: u64, wiring: &Wiring) -> Generation {
+    pub(super) fn generation(&self, spec: &SessionSpec, start: u64, wiring: &Wiring) -> Generation {
         Generation {
             session: spec.name.clone(),
-            number,
+            number: 0,
             pid: 0,
-            debug_socket: self.runtime.debug_socket(&spec.name, number),
+            debug_socket: self.runtime.debug_socket(&spec.name, start),
             http_sockets: wiring.http_sockets.iter().cloned().collect(),
             cf_header: wiring.cf_header.clone(),
         }

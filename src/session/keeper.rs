@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::host::Host;
 use super::name::SessionName;
-use super::process::{Ended, Purpose, Running, StartError};
+use super::process::{Ended, Running, StartError};
 use super::project::SessionSpec;
 use super::state::{SessionSink, SessionState};
 use super::supervisor::Drain;
@@ -21,23 +21,39 @@ pub(super) struct Shared {
     pub(super) host: Arc<Host>,
     pub(super) sink: Arc<dyn SessionSink>,
     pub(super) drain: Arc<dyn Drain>,
-    /// The last generation of every session that ever was, so that no number and no socket path comes twice.
-    numbers: Mutex<HashMap<SessionName, u64>>,
+    /// For every session that ever was, so that no number and no socket path comes twice.
+    last: Mutex<HashMap<SessionName, Last>>,
+}
+
+/// A start that comes to nothing makes no generation, and still nobody may meet its sockets again.
+#[derive(Default)]
+struct Last {
+    start: u64,
+    generation: u64,
 }
 
 impl Shared {
     pub(super) fn new(host: Arc<Host>, sink: Arc<dyn SessionSink>, drain: Arc<dyn Drain>) -> Self {
-        Self { host, sink, drain, numbers: Mutex::default() }
+        Self { host, sink, drain, last: Mutex::default() }
     }
 
-    pub(super) async fn start(&self, spec: &SessionSpec, purpose: Purpose) -> Result<Running, StartError> {
-        let number = {
-            let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
-            let number = numbers.entry(spec.name.clone()).or_default();
-            *number += 1;
-            *number
-        };
-        Running::start(&self.host, spec, number, purpose).await
+    fn next(&self, session: &SessionName, counter: impl FnOnce(&mut Last) -> &mut u64) -> u64 {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let counter = counter(last.entry(session.clone()).or_default());
+        *counter += 1;
+        *counter
+    }
+
+    pub(super) async fn start(&self, spec: &SessionSpec) -> Result<Running, StartError> {
+        let start = self.next(&spec.name, |last| &mut last.start);
+        Running::start(&self.host, spec, start).await
+    }
+
+    /// Lets events go to a process from now on.
+    fn serve(&self, running: &mut Running) {
+        let session = running.generation().session.clone();
+        let generation = running.serve(self.next(&session, |last| &mut last.generation));
+        self.publish(&session, SessionState::Up(generation));
     }
 
     pub(super) fn publish(&self, session: &SessionName, state: SessionState) {
@@ -87,11 +103,11 @@ impl Keeper {
     pub(super) fn new(
         shared: Arc<Shared>,
         spec: SessionSpec,
-        running: Running,
+        mut running: Running,
         commands: mpsc::Receiver<Command>,
         stop: CancellationToken,
     ) -> Self {
-        shared.publish(&spec.name, SessionState::Up(running.generation.clone()));
+        shared.serve(&mut running);
         let now = Now::Up { running: Box::new(running), since: Instant::now() };
         Self { shared, spec, now, failures: 0, commands, stop, retiring: JoinSet::new() }
     }
@@ -139,7 +155,7 @@ impl Keeper {
 
     fn fell(&mut self, ended: Ended) {
         let (generation, since) = match &self.now {
-            Now::Up { running, since } => (running.generation.number, *since),
+            Now::Up { running, since } => (running.generation().number, *since),
             Now::Down { .. } => return,
         };
         if since.elapsed() >= self.shared.host.times.healthy {
@@ -178,12 +194,12 @@ impl Keeper {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(StartError::Stopped { session: spec.name.clone() }),
-            started = self.shared.start(spec, Purpose::Serve) => started,
+            started = self.shared.start(spec) => started,
         }
     }
 
-    fn up(&mut self, running: Running) {
-        self.publish(SessionState::Up(running.generation.clone()));
+    fn up(&mut self, mut running: Running) {
+        self.shared.serve(&mut running);
         self.now = Now::Up { running: Box::new(running), since: Instant::now() };
     }
 
@@ -214,7 +230,7 @@ impl Keeper {
                 self.up(running);
                 Ok(())
             }
-            // The trial went well, and still the new one does not start: back to the old one.
+            // It was surveyed, and still the new one does not start: back to the old one.
             Err(error) => {
                 self.restart().await;
                 Err(error)
@@ -240,7 +256,7 @@ impl Keeper {
 
 /// Lets the calls of a generation end by themselves for a while, then ends its process.
 async fn retire(shared: Arc<Shared>, mut running: Running, limit: Duration) {
-    let idle = timeout(limit, shared.drain.drained(&running.generation));
+    let idle = timeout(limit, shared.drain.drained(running.generation()));
     tokio::select! {
         biased;
         _ = running.exited() => {}

@@ -2,10 +2,12 @@
 //! stops it. It is the only room that starts processes.
 
 pub mod config;
+mod exports;
 pub mod host;
 mod keeper;
 mod lines;
 pub mod name;
+mod nearest;
 mod orphans;
 pub mod output;
 mod private_folder;
@@ -15,13 +17,17 @@ pub mod runtime_dir;
 mod spawner;
 pub mod state;
 pub mod supervisor;
+pub mod survey;
 pub mod workerd;
 
+pub use exports::Exports;
 pub use host::{Host, Times};
 pub use name::{NameError, SessionName};
+pub use nearest::Nearest;
 pub use output::{OutputSink, Stream};
 pub use process::StartError;
 pub use project::{Project, ProjectError, SessionSpec};
 pub use runtime_dir::{RuntimeDir, RuntimeDirError};
 pub use state::{Generation, SessionSink, SessionState};
 pub use supervisor::{Applied, Drain, Sessions, StartFailures};
+pub use survey::{SurveyError, survey};

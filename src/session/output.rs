@@ -1,6 +1,7 @@
 //! What sessions write, line by line.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::AsyncRead;
@@ -22,6 +23,12 @@ pub enum Stream {
     Stderr,
 }
 
+/// Whether workerd only warns in that line. It has two ways to do so: with the place in its own source, and about a
+/// compatibility flag that is not needed any more.
+pub(super) fn is_warning(line: &str) -> bool {
+    line.contains(": warning: ") || line.contains("does not need to be specified anymore")
+}
+
 /// Takes what sessions write, line by line.
 pub trait OutputSink: Send + Sync + 'static {
     /// One line of one session, without its end. It must not block for long: the session waits in its next write.
@@ -41,18 +48,71 @@ impl LastLines {
         lines.push_back(line.to_owned());
     }
 
+    /// The lines that say why the process ended: warnings are left out, unless there is nothing else.
     pub(super) fn take(&self) -> Vec<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
+        let all: Vec<_> = self.0.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect();
+        let told: Vec<_> = all.iter().filter(|line| !is_warning(line)).cloned().collect();
+        if told.is_empty() { all } else { told }
+    }
+}
+
+/// Lines that are held for a process which is starting. What a script writes while it is loaded is a few lines; whoever
+/// writes more gets it shown at once.
+const HELD_LINES: usize = 1_000;
+
+/// The way of one process's lines to the sink. It is closed until the process serves: what a failing one wrote belongs
+/// to the error, and is not to be read twice.
+pub(super) struct Outlet {
+    session: SessionName,
+    sink: Arc<dyn OutputSink>,
+    /// `None` once it is open.
+    held: Mutex<Option<Vec<(Stream, String)>>>,
+}
+
+impl fmt::Debug for Outlet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outlet").field("session", &self.session).finish_non_exhaustive()
+    }
+}
+
+impl Outlet {
+    pub(super) fn closed(session: SessionName, sink: Arc<dyn OutputSink>) -> Arc<Self> {
+        Arc::new(Self { session, sink, held: Mutex::new(Some(Vec::new())) })
+    }
+
+    /// From now on lines go to the sink, those that were held first.
+    pub(super) fn open(&self) {
+        self.open_locked(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn open_locked(&self, held: &mut Option<Vec<(Stream, String)>>) {
+        for (stream, line) in held.take().into_iter().flatten() {
+            self.sink.line(&self.session, stream, &line);
+        }
+    }
+
+    fn line(&self, stream: Stream, line: String) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *held {
+            None => {
+                drop(held);
+                self.sink.line(&self.session, stream, &line);
+            }
+            Some(lines) => {
+                lines.push((stream, line));
+                if lines.len() >= HELD_LINES {
+                    self.open_locked(&mut held);
+                }
+            }
+        }
     }
 }
 
 /// Hands the lines of one stream on.
 pub(super) struct Copier {
-    pub(super) session: SessionName,
     pub(super) stream: Stream,
     pub(super) said: LastLines,
-    /// `None` for a trial.
-    pub(super) sink: Option<Arc<dyn OutputSink>>,
+    pub(super) outlet: Arc<Outlet>,
 }
 
 impl Copier {
@@ -62,9 +122,7 @@ impl Copier {
             if self.stream == Stream::Stderr {
                 self.said.push(&line);
             }
-            if let Some(sink) = &self.sink {
-                sink.line(&self.session, self.stream, &line);
-            }
+            self.outlet.line(self.stream, line);
         }
     }
 }

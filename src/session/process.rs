@@ -21,7 +21,7 @@ use super::host::Host;
 use super::lines::Lines;
 use super::name::SessionName;
 use super::orphans;
-use super::output::{Copier, LastLines, MAX_LINE, Stream};
+use super::output::{Copier, LastLines, MAX_LINE, Outlet, Stream};
 use super::project::SessionSpec;
 use super::state::Generation;
 use super::{RuntimeDirError, host};
@@ -100,13 +100,26 @@ pub enum StartError {
     Runtime(#[from] RuntimeDirError),
 }
 
-fn quoted(said: &[String]) -> String {
+pub(super) fn quoted(said: &[String]) -> String {
     said.iter().map(|line| format!("\n  | {line}")).collect()
 }
 
 /// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ended(ExitStatus);
+
+impl Ended {
+    /// Whether it says that all went well.
+    pub fn is_success(self) -> bool {
+        self.0.success()
+    }
+}
+
+impl From<ExitStatus> for Ended {
+    fn from(status: ExitStatus) -> Self {
+        Self(status)
+    }
+}
 
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -119,42 +132,30 @@ impl fmt::Display for Ended {
     }
 }
 
-/// What a start is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// To serve.
-    Serve,
-    /// To learn whether it would start: it touches no stored object, and what it writes is kept to itself.
-    Trial,
-}
-
 /// A process that listens on all its sockets. Dropping it kills the process; [`Running::end`] is the kind way.
 #[derive(Debug)]
 pub(super) struct Running {
-    pub(super) generation: Arc<Generation>,
+    /// Without a number, until it serves.
+    generation: Arc<Generation>,
     host: Arc<Host>,
     child: Child,
     pid: i32,
     output: JoinSet<()>,
     said: LastLines,
+    outlet: Arc<Outlet>,
 }
 
 impl Running {
-    /// Starts a process and waits until it listens.
+    /// Starts a process and waits until it listens. `start` tells its sockets from those of every other start.
     ///
     /// # Cancellation
     /// Dropping the future kills the process.
-    pub(super) async fn start(
-        host: &Arc<Host>,
-        spec: &SessionSpec,
-        number: u64,
-        purpose: Purpose,
-    ) -> Result<Self, StartError> {
+    pub(super) async fn start(host: &Arc<Host>, spec: &SessionSpec, start: u64) -> Result<Self, StartError> {
         let session = spec.name.clone();
-        let wiring = host.wiring(spec, number, purpose)?;
+        let wiring = host.wiring(spec, start)?;
         let message = config::build(spec, &wiring)
             .map_err(|source| StartError::Config { session: session.clone(), source })?;
-        let generation = host.generation(spec, number, &wiring);
+        let generation = host.generation(spec, start, &wiring);
         let spawn_failed =
             |source| StartError::Spawn { session: session.clone(), workerd: host.workerd.clone(), source };
         let (control, inherited) = std::io::pipe().map_err(spawn_failed)?;
@@ -162,7 +163,7 @@ impl Running {
         let inherited = OwnedFd::from(inherited);
         let command = command(&host.workerd, &generation.debug_socket, inherited.as_raw_fd());
         let child = host.spawner.spawn(command, inherited).await.map_err(spawn_failed)?;
-        let mut running = Self::own(host, generation, child, purpose)?;
+        let mut running = Self::own(host, generation, child)?;
         running.feed(message);
         let sockets =
             wiring.http_sockets.iter().map(|(entrypoint, _)| config::socket_name(entrypoint.as_deref()));
@@ -173,23 +174,14 @@ impl Running {
         Ok(running)
     }
 
-    fn own(
-        host: &Arc<Host>,
-        mut generation: Generation,
-        mut child: Child,
-        purpose: Purpose,
-    ) -> Result<Self, StartError> {
+    fn own(host: &Arc<Host>, mut generation: Generation, mut child: Child) -> Result<Self, StartError> {
         // A child that was not waited for yet has its number.
         let pid = child.id().map_or(0, u32::cast_signed);
         generation.pid = pid.cast_unsigned();
         let said = LastLines::default();
         let mut output = JoinSet::new();
-        let copy = |stream| Copier {
-            session: generation.session.clone(),
-            stream,
-            said: said.clone(),
-            sink: (purpose == Purpose::Serve).then(|| host.output.clone()),
-        };
+        let outlet = Outlet::closed(generation.session.clone(), host.output.clone());
+        let copy = |stream| Copier { stream, said: said.clone(), outlet: outlet.clone() };
         if let Some(pipe) = child.stdout.take() {
             output.spawn(copy(Stream::Stdout).run(pipe));
         }
@@ -199,7 +191,18 @@ impl Running {
         if let Some(identity) = orphans::identify(pid) {
             host.runtime.adopt(identity)?;
         }
-        Ok(Self { generation: Arc::new(generation), host: host.clone(), child, pid, output, said })
+        Ok(Self { generation: Arc::new(generation), host: host.clone(), child, pid, output, said, outlet })
+    }
+
+    /// It serves from now on, as the generation of that number.
+    pub(super) fn serve(&mut self, number: u64) -> Arc<Generation> {
+        Arc::make_mut(&mut self.generation).number = number;
+        self.outlet.open();
+        self.generation.clone()
+    }
+
+    pub(super) fn generation(&self) -> &Arc<Generation> {
+        &self.generation
     }
 
     /// The configuration goes through a pipe: it holds the user's values, and a file would have to be removed.

@@ -21,7 +21,7 @@ pub const BASE_VARIABLE: &str = "JACKFIELD_RUNTIME_DIR";
 
 /// What `sockaddr_un` holds on macOS, the smallest of our systems, without the closing zero.
 const MAX_SOCKET_PATH: usize = 103;
-/// The longest name that [`RuntimeDir`] gives to a socket: `g-`, 12 hex digits, a generation, an index.
+/// The longest name that [`RuntimeDir`] gives to a socket: `g-`, 12 hex digits, a start, an index.
 const LONGEST_NAME: usize = 2 + 12 + 1 + 20 + 1 + 5;
 /// Enough for thousands of children; a larger file is not one of ours.
 const MAX_LEDGER_BYTES: u64 = 1 << 20;
@@ -144,14 +144,14 @@ impl RuntimeDir {
         self.folder.join(format!("p-{}", short_hash(&session.to_string())))
     }
 
-    /// The real debug port of one generation.
-    pub fn debug_socket(&self, session: &SessionName, generation: u64) -> PathBuf {
-        self.folder.join(format!("g-{}-{generation}", short_hash(&session.to_string())))
+    /// The real debug port of one start of a session.
+    pub fn debug_socket(&self, session: &SessionName, start: u64) -> PathBuf {
+        self.folder.join(format!("g-{}-{start}", short_hash(&session.to_string())))
     }
 
-    /// An HTTP socket of one generation.
-    pub fn http_socket(&self, session: &SessionName, generation: u64, index: usize) -> PathBuf {
-        self.folder.join(format!("g-{}-{generation}-{index}", short_hash(&session.to_string())))
+    /// An HTTP socket of one start of a session.
+    pub fn http_socket(&self, session: &SessionName, start: u64, index: usize) -> PathBuf {
+        self.folder.join(format!("g-{}-{start}-{index}", short_hash(&session.to_string())))
     }
 
     /// Writes down a child, so that the next owner can end it if we are killed.

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::host::Host;
 use super::keeper::{Command, Keeper, Shared};
 use super::name::SessionName;
-use super::process::{Purpose, Running, StartError};
+use super::process::{Running, StartError};
 use super::project::{Project, SessionSpec};
 use super::state::{Generation, SessionSink, SessionState};
 
@@ -189,22 +189,19 @@ impl Sessions {
 
     async fn prepare_one(&self, spec: &SessionSpec) -> Result<Prepared, StartError> {
         let old = self.kept.get(&spec.name);
-        let cannot_meet = old.is_some_and(|old| old.spec.excludes(spec));
-        let purpose = if cannot_meet { Purpose::Trial } else { Purpose::Serve };
+        if old.is_some_and(|old| old.spec.excludes(spec)) {
+            return Ok(Prepared { spec: spec.clone(), running: None });
+        }
         if spec.excludes(spec) {
             let before = self.leaving.iter().filter(|(name, _)| *name == spec.name);
             join_all(before.map(|(_, ended)| ended.cancelled())).await;
         }
-        let started = self.shared.start(spec, purpose).await;
-        if let Err(error) = &started {
-            self.forget_if_new(&spec.name, &error.to_string());
+        let started = self.shared.start(spec).await;
+        if started.is_err() {
+            // Why is said where the error goes.
+            self.forget_if_new(&spec.name, "it does not start");
         }
-        let running = started?;
-        if purpose == Purpose::Serve {
-            return Ok(Prepared { spec: spec.clone(), running: Some(running) });
-        }
-        running.end().await;
-        Ok(Prepared { spec: spec.clone(), running: None })
+        Ok(Prepared { spec: spec.clone(), running: Some(started?) })
     }
 
     fn forget_if_new(&self, session: &SessionName, why: &str) {

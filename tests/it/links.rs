@@ -39,6 +39,7 @@ fn define(name: &str, classes: &[&str]) -> Change {
     Change::DefineSession {
         session: session(name),
         classes: classes.iter().map(|name| class(name, "key")).collect(),
+        exports: None,
     }
 }
 
@@ -103,7 +104,7 @@ impl Model {
                 old.is_none_or(|old| old.0 == target.kind())
             }
             Change::DropLink(link) => self.links.remove(&link.to_string()).is_some(),
-            Change::DefineSession { session, classes } => {
+            Change::DefineSession { session, classes, .. } => {
                 self.sessions
                     .insert(session.to_string(), classes.iter().map(|class| class.name.clone()).collect());
                 true
@@ -189,7 +190,7 @@ fn any_target() -> impl Strategy<Value = Target> {
 fn any_change() -> impl Strategy<Value = Change> {
     let classes = prop::sample::subsequence(vec![class("C", "key"), class("D", "key")], 0..=2);
     prop_oneof![
-        4 => (any_session(), classes).prop_map(|(session, classes)| Change::DefineSession { session, classes }),
+        4 => (any_session(), classes).prop_map(|(session, classes)| Change::DefineSession { session, classes, exports: None }),
         4 => (any_link(), any_target()).prop_map(|(link, target)| Change::DefineLink { link, target }),
         6 => (any_link(), any_aim(), any_props()).prop_map(|(link, to, props)| Change::Retarget { link, to, props }),
         1 => any_link().prop_map(Change::DropLink),
@@ -266,7 +267,7 @@ fn refusals_name_what_may_have_been_meant() {
 fn an_actor_link_moves_only_where_its_ids_mean_the_same() {
     let links = table();
     let other = vec![class("Room", "key"), class("Hall", "other")];
-    let green = Change::DefineSession { session: session("api@green"), classes: other };
+    let green = Change::DefineSession { session: session("api@green"), classes: other, exports: None };
     links.change(vec![green, move_to("web/ROOMS", "api@green#Room")], None).unwrap();
     let refused = links.change(vec![move_to("web/ROOMS", "api@green#Hall")], None).unwrap_err();
     let expected = "link web/ROOMS makes ids for stored objects with the unique key `key`, \

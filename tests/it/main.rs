@@ -18,6 +18,7 @@ mod schema_workerd;
 mod session;
 mod session_actors;
 mod support;
+mod survey;
 mod switch;
 mod transcripts;
 mod up;

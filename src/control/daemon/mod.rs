@@ -24,7 +24,7 @@ use super::shape::{
 use crate::router::switch::Counts;
 use crate::router::{Change, LinkName, Links, Moved, Router, retarget};
 use crate::session::{
-    Host, OutputSink, Project, RuntimeDir, SessionName, SessionSink, SessionState, Sessions, Times,
+    Host, OutputSink, Project, RuntimeDir, SessionName, SessionSink, SessionState, Sessions, Times, survey,
 };
 
 use faces::Faces;
@@ -76,7 +76,7 @@ impl SessionSink for Both {
 }
 
 impl Daemon {
-    /// Opens the faces and starts the sessions. If one does not start, none stays. The worker must be run for the
+    /// Looks at the sessions, opens the faces, and starts them. If one does not start, none stays. The worker must be run for the
     /// daemon to do anything but look.
     ///
     /// # Cancellation
@@ -86,12 +86,15 @@ impl Daemon {
         let (runtime, table) = (Arc::new(runtime), router.links().clone());
         let failed = |error| Problem::new(Code::Failed, format!("cannot watch processes: {error}"));
         let host = Host::new(workerd, &project.root, runtime.clone(), output, times).map_err(failed)?;
+        let host = Arc::new(host);
+        let wrong = |error| Problem::from(error).hint("nothing was started; put it right and try again");
+        let project = survey(&host, project, None).await.map_err(wrong)?;
         let faces = Faces::new(router.clone(), runtime.clone());
         let mut desk =
             Desk { table: table.clone(), router: router.clone(), faces, runtime, grace: times.drain };
         desk.prepare(&plan::plan(None, &project, &table.snapshot()))?;
         let sink = Arc::new(Both { table: table.clone(), watcher });
-        let sessions = Sessions::start(Arc::new(host), sink, router.clone(), &project)
+        let sessions = Sessions::start(host.clone(), sink, router.clone(), &project)
             .await
             .map_err(|failures| Problem::new(Code::StartFailed, failures.to_string()))?;
         let project = Arc::new(ArcSwap::from_pointee(project));
@@ -106,7 +109,7 @@ impl Daemon {
             stopping: stopping.clone(),
             changes: TaskTracker::new(),
         };
-        Ok((Arc::new(daemon), Worker { project, sessions, desk, commands: queue, stopping }))
+        Ok((Arc::new(daemon), Worker { host, project, sessions, desk, commands: queue, stopping }))
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Problem> {

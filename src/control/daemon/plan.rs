@@ -56,10 +56,10 @@ pub(super) fn plan(old: Option<&Project>, new: &Project, now: &Snapshot) -> Plan
 impl Plan {
     fn session(&mut self, spec: &SessionSpec, now: &Snapshot) {
         let session = spec.name.clone();
-        let define = |classes| Change::DefineSession { session: session.clone(), classes };
+        let define = |classes, exports| Change::DefineSession { session: session.clone(), classes, exports };
         let wanted = classes(spec);
         let Some(known) = now.session(&spec.name) else {
-            self.before.push(define(wanted));
+            self.before.push(define(wanted, spec.exports.clone()));
             // Sessions are taken back after the links that point at them.
             self.undo.push(Change::DropSession(session));
             return;
@@ -67,11 +67,13 @@ impl Plan {
         // Until the new process runs, both what it offers and what the old one does are valid targets.
         let mut both = known.classes.to_vec();
         both.extend(wanted.iter().filter(|class| known.class(&class.name).is_none()).cloned());
-        if both.len() > known.classes.len() {
-            self.before.push(define(both));
-            self.undo.push(define(known.classes.to_vec()));
+        let exports =
+            known.exports.as_ref().zip(spec.exports.as_ref()).map(|(old, new)| old.union(new).into());
+        if both.len() > known.classes.len() || exports != known.exports {
+            self.before.push(define(both, exports));
+            self.undo.push(define(known.classes.to_vec(), known.exports.clone()));
         }
-        self.after.push(define(wanted));
+        self.after.push(define(wanted, spec.exports.clone()));
     }
 
     fn link(
@@ -99,7 +101,9 @@ impl Plan {
 
 fn is_offered(target: &Target, project: &Project) -> bool {
     project.session(target.session()).is_some_and(|spec| match target {
-        Target::Entrypoint { .. } => true,
+        Target::Entrypoint { entrypoint, .. } => {
+            spec.exports.as_ref().is_none_or(|exports| exports.has_entrypoint(entrypoint.as_deref()))
+        }
         Target::ActorClass { class, .. } => spec.classes.iter().any(|known| known.class == *class),
     })
 }

@@ -13,7 +13,7 @@ use super::plan::{Plan, plan, relinked};
 use crate::control::problem::{Code, Problem};
 use crate::control::shape::{Reloaded, Stopped};
 use crate::router::{Links, Router, retarget};
-use crate::session::{Project, RuntimeDir, Sessions};
+use crate::session::{Host, Project, RuntimeDir, Sessions, survey};
 
 /// Who asks waits for the answer, so this is the number of operators at a time.
 pub(super) const QUEUE: usize = 16;
@@ -26,6 +26,7 @@ pub(super) enum Command {
 
 /// Owns the sessions of a run. Dropping it kills them; [`Worker::run`] stops them when it is told to.
 pub struct Worker {
+    pub(super) host: Arc<Host>,
     pub(super) project: Arc<ArcSwap<Project>>,
     pub(super) sessions: Sessions,
     pub(super) desk: Desk,
@@ -69,7 +70,9 @@ impl Worker {
                 }
             }
         }
-        let Self { project, sessions, desk, mut commands, .. } = self;
+        let Self { host, project, sessions, desk, mut commands, .. } = self;
+        // It holds the private folder, which is to go with the sessions.
+        drop(host);
         let names: Vec<_> = project.load().sessions.iter().map(|spec| spec.name.clone()).collect();
         desk.stop(sessions).await;
         commands.close();
@@ -87,14 +90,14 @@ impl Worker {
     async fn reload(&mut self) -> Result<Reloaded, Problem> {
         let old = self.project.load_full();
         let project = load(old.file.clone()).await?;
+        let project = survey(&self.host, project, Some(&old)).await.map_err(unchanged)?;
         let plan = plan(Some(&old), &project, &self.desk.table.snapshot());
         self.desk.prepare(&plan)?;
         let applied = match self.sessions.apply(&project).await {
             Ok(applied) => applied,
             Err(failures) => {
                 self.desk.undo(plan);
-                return Err(Problem::new(Code::StartFailed, failures.to_string())
-                    .hint("what ran before still runs; put it right and reload again"));
+                return Err(unchanged(Problem::new(Code::StartFailed, failures.to_string())));
             }
         };
         let Plan { before, after, close, .. } = plan;
@@ -155,10 +158,11 @@ async fn load(file: PathBuf) -> Result<Project, Problem> {
     let loaded = tokio::task::spawn_blocking(move || Project::load(&file)).await;
     let loaded =
         loaded.map_err(|error| Problem::new(Code::Failed, format!("reading the project failed: {error}")))?;
-    loaded.map_err(|error| {
-        Problem::new(Code::BadProject, error.to_string())
-            .hint("nothing was changed; put it right and reload again")
-    })
+    loaded.map_err(unchanged)
+}
+
+fn unchanged(error: impl Into<Problem>) -> Problem {
+    error.into().hint("what ran before still runs; put it right and reload again")
 }
 
 pub(super) fn going_down() -> Problem {

@@ -4,6 +4,7 @@
 //! looks at all of them together and at the scripts on disk. What comes out ([`Project`]) needs no more checks.
 //! Neither stops at the first problem, and nothing is started while there is one.
 
+mod places;
 mod problem;
 mod read;
 mod reader;
@@ -15,9 +16,12 @@ mod tests;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::exports::Exports;
 use super::name::SessionName;
 
+pub use places::{Part, Places, Position};
 pub use problem::{Problem, ProjectError};
 pub use script::ModuleKind;
 
@@ -33,6 +37,8 @@ pub struct Project {
     pub root: PathBuf,
     /// In the order of the file.
     pub sessions: Vec<SessionSpec>,
+    /// Where all this stands in the file.
+    pub places: Places,
 }
 
 /// What one session runs.
@@ -56,9 +62,11 @@ pub struct SessionSpec {
     pub services: Vec<ServiceLink>,
     /// Bindings to actor classes of sessions.
     pub actors: Vec<ActorLink>,
-    /// The named entrypoints that some link of the project wants from this session. Each gets an HTTP socket; the
-    /// default export always has one. They cannot be listed without running the script, so the links decide.
+    /// The named entrypoints that get an HTTP socket; the default export always has one. Those that some link of the
+    /// project wants, and once the session was surveyed, all.
     pub entrypoints: BTreeSet<String>,
+    /// What its main module exports. That cannot be known without running it, so `None` until it was surveyed.
+    pub exports: Option<Arc<Exports>>,
 }
 
 /// One file of a worker, with its content: a session is restarted with what was checked, whatever happens on disk.
@@ -163,23 +171,28 @@ impl SessionSpec {
             || (self.listen.is_some() && self.listen == other.listen)
     }
 
-    /// Whether a process started for `self` does for `wanted` as well. Where links lead is none of the process's
-    /// business: it knows only that they exist.
-    pub fn serves_for(&self, wanted: &Self) -> bool {
+    /// Whether a process loads the same for `self` and `other`, and so says the same of both. Where links lead is none
+    /// of the process's business: it knows only that they exist.
+    pub fn loads_like(&self, other: &Self) -> bool {
         let names =
             |spec: &Self| spec.services.iter().map(|link| link.binding.clone()).collect::<BTreeSet<_>>();
         let actors = |spec: &Self| {
             spec.actors.iter().map(|link| (link.binding.clone(), link.storage.clone())).collect::<Vec<_>>()
         };
-        self.name == wanted.name
-            && self.modules == wanted.modules
-            && self.compatibility_date == wanted.compatibility_date
+        self.name == other.name
+            && self.modules == other.modules
+            && self.compatibility_date == other.compatibility_date
+            && self.compatibility_flags == other.compatibility_flags
+            && self.vars == other.vars
+            && self.classes == other.classes
+            && names(self) == names(other)
+            && actors(self) == actors(other)
+    }
+
+    /// Whether a process started for `self` does for `wanted` as well.
+    pub fn serves_for(&self, wanted: &Self) -> bool {
+        self.loads_like(wanted)
             && self.listen == wanted.listen
-            && self.compatibility_flags == wanted.compatibility_flags
-            && self.vars == wanted.vars
-            && self.classes == wanted.classes
-            && names(self) == names(wanted)
-            && actors(self) == actors(wanted)
             && wanted.entrypoints.is_subset(&self.entrypoints)
     }
 }

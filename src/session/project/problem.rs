@@ -4,13 +4,13 @@ use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 
+use super::places::{Position, position};
+
 /// One thing that is wrong at one place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// From 1.
-    pub line: usize,
-    /// From 1, in characters.
-    pub column: usize,
+    /// Where.
+    pub at: Position,
     /// What is wrong.
     pub what: String,
     /// Why it cannot be used, or what would be right.
@@ -54,7 +54,8 @@ impl fmt::Display for ProjectError {
                     if index > 0 {
                         writeln!(f)?;
                     }
-                    let Problem { line, column, what, why, nearest } = problem;
+                    let Problem { at: Position { line, column }, what, why, nearest } = problem;
+                    let why = why.replace('\n', "\n  ");
                     write!(f, "{}:{line}:{column}: {what}\n  {why}", file.display())?;
                     if let Some(nearest) = nearest {
                         write!(f, "\n  did you mean `{nearest}`?")?;
@@ -105,30 +106,7 @@ impl Problems {
         self.found.sort_by_key(|(at, ..)| at.start);
         self.found
             .into_iter()
-            .map(|(at, what, why, nearest)| {
-                let (line, column) = position(text, at.start);
-                Problem { line, column, what, why, nearest }
-            })
+            .map(|(at, what, why, nearest)| Problem { at: position(text, at.start), what, why, nearest })
             .collect()
     }
-}
-
-fn position(text: &str, offset: usize) -> (usize, usize) {
-    let before = text.get(..offset).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    let line = before.matches('\n').count() + 1;
-    (line, before.get(line_start..).unwrap_or("").chars().count() + 1)
-}
-
-/// The candidate that `wrong` most resembles, if any does.
-///
-/// 0.7 is where Jaro-Winkler starts to accept a swapped, missing or doubled letter in short names (`srcipt`, `scrpt`)
-/// and still rejects unrelated words of the same length.
-pub(super) fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(&wrong.to_lowercase(), &candidate.to_lowercase()), candidate))
-        .filter(|(likeness, _)| *likeness >= 0.7)
-        .max_by(|(left, _), (right, _)| left.total_cmp(right))
-        .map(|(_, candidate)| candidate.to_owned())
 }

@@ -7,9 +7,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::Var;
-use super::problem::{Problems, nearest};
+use super::problem::Problems;
 use super::reader::{Reader, Value};
 use crate::session::name::SessionName;
+use crate::session::nearest::Nearest;
 
 /// A session as it is written.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ pub(super) struct RawSession {
     pub scripts: Vec<Spanned<String>>,
     pub date: Option<Spanned<String>>,
     pub listen: Option<Spanned<SocketAddr>>,
-    pub flags: Vec<String>,
+    pub flags: Vec<Spanned<String>>,
     pub vars: Vec<(Spanned<String>, Var)>,
     pub services: Vec<RawService>,
     pub actors: Vec<RawActor>,
@@ -29,7 +30,7 @@ pub(super) struct RawSession {
 pub(super) struct RawService {
     pub binding: Spanned<String>,
     pub target: Spanned<SessionName>,
-    pub entrypoint: Option<String>,
+    pub entrypoint: Option<Spanned<String>>,
     pub props: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
@@ -111,7 +112,7 @@ impl Reader {
             scripts: self.scripts(&name, table),
             date: table.get("compatibility_date").and_then(|value| self.date(value)),
             listen: table.get("listen").and_then(|value| self.listen(value)),
-            flags: self.texts(table.get("compatibility_flags"), "`compatibility_flags`"),
+            flags: self.flags(table.get("compatibility_flags")),
             vars: self.vars(table.get("vars")),
             services: self.entries(table.get("services"), "`services`", Self::service),
             actors: self.entries(table.get("actors"), "`actors`", Self::actor),
@@ -163,11 +164,16 @@ impl Reader {
             text.get(range).is_some_and(|part| part.bytes().all(|byte| byte.is_ascii_digit()))
         };
         let dashes = [4, 7].iter().all(|&at| text.as_bytes().get(at) == Some(&b'-'));
-        if text.len() == 10 && dashes && digits(0..4) && digits(5..7) && digits(8..10) {
+        if text.len() == 10 && dashes && digits(0..4) && digits(5..7) && digits(8..10) && is_day(&text) {
             return Some(Spanned::new(value.span(), text));
         }
         self.problems.add(value.span(), "this is not a date", "write it as `\"YYYY-MM-DD\"`");
         None
+    }
+
+    /// Which ones there are is for workerd to say.
+    fn flags(&mut self, value: Option<&Value<'_>>) -> Vec<Spanned<String>> {
+        value.map(|value| self.spanned_texts(value, "`compatibility_flags`")).unwrap_or_default()
     }
 
     /// A worker under development is nobody else's business, so other machines are kept out whatever the file says.
@@ -207,7 +213,6 @@ impl Reader {
     fn service(&mut self, binding: Spanned<String>, value: &Value<'_>) -> Option<RawService> {
         if let DeValue::String(text) = value.get_ref() {
             let (target, entrypoint) = self.target(value.span(), text)?;
-            let entrypoint = entrypoint.map(Spanned::into_inner);
             return Some(RawService { binding, target, entrypoint, props: None });
         }
         let table = self.table(value, "a service link")?;
@@ -240,7 +245,7 @@ impl Reader {
                 "write it once: `target = \"session#Entrypoint\"`, or as `entrypoint`",
             );
         }
-        let entrypoint = in_target.or(entrypoint).map(Spanned::into_inner);
+        let entrypoint = in_target.or(entrypoint);
         Some(RawService { binding, target, entrypoint, props })
     }
 
@@ -299,8 +304,24 @@ impl Reader {
             at,
             format!("`{text}` is no way to keep objects"),
             "use \"stored\" (on disk) or \"ephemeral\" (in memory)",
-            nearest(text, STORAGES.iter().copied()),
+            Nearest::of(text, STORAGES).0,
         );
         None
     }
+}
+
+/// Whether the calendar has the day `YYYY-MM-DD`. Some versions of workerd take `2026-02-31`, and none says what it
+/// means.
+fn is_day(text: &str) -> bool {
+    let part = |range: Range<usize>| text.get(range).and_then(|part| part.parse::<u32>().ok()).unwrap_or(0);
+    let (year, month, day) = (part(0..4), part(5..7), part(8..10));
+    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let days = match month {
+        2 if is_leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => 0,
+    };
+    (1..=days).contains(&day)
 }

@@ -5,8 +5,9 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Problems, nearest};
+use super::problem::Problems;
 use crate::session::name::{SessionName, check_identifier};
+use crate::session::nearest::Nearest;
 
 pub(super) type Value<'t> = Spanned<DeValue<'t>>;
 
@@ -23,7 +24,7 @@ impl Reader {
                 key.span(),
                 format!("`{}` is not a key of {owner}", key.get_ref()),
                 format!("known keys: {}", known.join(", ")),
-                nearest(key.get_ref(), known.iter().copied()),
+                Nearest::of(key.get_ref(), known).0,
             );
         }
     }
@@ -66,11 +67,6 @@ impl Reader {
         }
         self.wrong_type(value, owner, "a list of strings");
         Vec::new()
-    }
-
-    pub(super) fn texts(&mut self, value: Option<&Value<'_>>, owner: &str) -> Vec<String> {
-        let list = value.map(|value| self.spanned_texts(value, owner)).unwrap_or_default();
-        list.into_iter().map(Spanned::into_inner).collect()
     }
 
     pub(super) fn wrong_type(&mut self, value: &Value<'_>, owner: &str, wanted: &str) {

@@ -6,11 +6,13 @@ use std::path::Path;
 
 use toml::Spanned;
 
-use super::problem::{Problems, nearest};
+use super::places::Places;
+use super::problem::Problems;
 use super::read::{RawActor, RawClass, RawService, RawSession};
 use super::script;
 use super::{ActorLink, ClassSpec, Project, ProjectError, ServiceLink, SessionSpec, Storage};
 use crate::session::name::SessionName;
+use crate::session::nearest::Nearest;
 
 /// The service that workerd has in every process for the public network. A session's worker is the service named like
 /// the session, so none can have this name.
@@ -31,6 +33,7 @@ pub(super) fn resolve(
         })
         .collect();
     check_case(&raw, &mut problems);
+    let places = Places::of(text, &raw);
     let mut resolver = Resolver {
         root,
         classes,
@@ -44,7 +47,7 @@ pub(super) fn resolve(
         session.entrypoints = wanted.remove(&session.name).unwrap_or_default();
     }
     if problems.is_empty() {
-        Ok(Project { file: file.to_owned(), root: root.to_owned(), sessions })
+        Ok(Project { file: file.to_owned(), root: root.to_owned(), sessions, places })
     } else {
         Err(ProjectError::Invalid { file: file.to_owned(), problems: problems.into_list(text) })
     }
@@ -115,12 +118,13 @@ impl Resolver<'_> {
             modules,
             compatibility_date: raw.date?.into_inner(),
             listen: raw.listen.map(Spanned::into_inner),
-            compatibility_flags: raw.flags,
+            compatibility_flags: raw.flags.into_iter().map(Spanned::into_inner).collect(),
             vars: raw.vars.into_iter().map(|(name, var)| (name.into_inner(), var)).collect(),
             classes: self.classes.get(&name).cloned().unwrap_or_default(),
             services,
             actors,
             entrypoints: BTreeSet::new(),
+            exports: None,
             name,
         })
     }
@@ -194,7 +198,7 @@ impl Resolver<'_> {
         self.known(&raw.target)?;
         let target = raw.target.into_inner();
         // To workerd the default export has no name.
-        let entrypoint = raw.entrypoint.filter(|entrypoint| entrypoint != "default");
+        let entrypoint = raw.entrypoint.map(Spanned::into_inner).filter(|entrypoint| entrypoint != "default");
         if let Some(entrypoint) = &entrypoint {
             self.wanted.entry(target.clone()).or_default().insert(entrypoint.clone());
         }
@@ -216,7 +220,7 @@ impl Resolver<'_> {
                 raw.class.span(),
                 format!("session `{}` has no class `{}`", raw.target.get_ref(), raw.class.get_ref()),
                 why,
-                nearest(raw.class.get_ref(), names),
+                Nearest::of(raw.class.get_ref(), names).0,
             );
             return None;
         };
@@ -237,7 +241,7 @@ impl Resolver<'_> {
             target.span(),
             format!("there is no session `{}`", target.get_ref()),
             format!("sessions of this file: {}", names.join(", ")),
-            nearest(&target.get_ref().to_string(), names.iter().map(String::as_str)),
+            Nearest::of(target.get_ref(), names).0,
         );
         None
     }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 use super::Module;
-use super::problem::{Problems, nearest};
+use super::problem::Problems;
+use crate::session::nearest::Nearest;
 
 /// The largest module. workerd takes what fits into one message of 64 MiB over its debug port, and the platform
 /// itself stops at 10 MiB compressed; 32 MiB leaves room for source maps and a WebAssembly module.
@@ -113,8 +114,8 @@ fn missing(given: &Path, at: Range<usize>, text: &str, error: &std::io::Error, p
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .filter(|name| ModuleKind::of(Path::new(name)).is_some())
         .collect();
-    let nearest = nearest(wrong, names.iter().map(String::as_str));
-    let nearest = nearest.map(|name| Path::new(text).with_file_name(name).display().to_string());
+    let nearest = Nearest::of(wrong, names);
+    let nearest = nearest.0.map(|name| Path::new(text).with_file_name(name).display().to_string());
     let why = format!("looked for {}", given.display());
     problems.add_near(at, format!("there is no file `{text}`"), why, nearest);
 }

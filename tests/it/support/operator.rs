@@ -32,6 +32,7 @@ impl Desk {
                 .iter()
                 .map(|class| Class { name: (*class).to_owned(), storage: Storage::Ephemeral })
                 .collect(),
+            exports: None,
         };
         let link = |name: &str, target| Change::DefineLink { link: name.parse().unwrap(), target };
         let api = Target::Entrypoint {

@@ -157,7 +157,11 @@ fn changes(project: &Project) -> Vec<Change> {
             storage: class.storage.clone(),
         };
         let classes = session.classes.iter().map(class).collect();
-        changes.push(Change::DefineSession { session: session.name.clone(), classes });
+        changes.push(Change::DefineSession {
+            session: session.name.clone(),
+            classes,
+            exports: session.exports.clone(),
+        });
     }
     for session in &project.sessions {
         for link in &session.services {

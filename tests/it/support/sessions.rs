@@ -122,10 +122,14 @@ impl Bench {
 
     /// The same with another executable and other times.
     pub async fn start_with(&self, workerd: &Path, times: Times) -> Result<Sessions, StartFailures> {
+        let host = self.host(workerd, times);
+        Sessions::start(host, self.states.clone(), self.gate.clone(), &self.project()).await
+    }
+
+    pub fn host(&self, workerd: &Path, times: Times) -> Arc<Host> {
         let root = self.folder.path();
         let host = Host::new(workerd.to_owned(), root, self.runtime.clone(), self.output.clone(), times);
-        let host = Arc::new(host.unwrap());
-        Sessions::start(host, self.states.clone(), self.gate.clone(), &self.project()).await
+        Arc::new(host.unwrap())
     }
 
     /// The generation with that number, once it is up.

@@ -54,8 +54,8 @@ fn changes() -> Vec<Change> {
     };
     let classes = ACTORS.map(|(_, class)| Class { name: class.to_owned(), storage: storage(class) });
     let mut changes = vec![
-        Change::DefineSession { session: caller_name(), classes: Vec::new() },
-        Change::DefineSession { session: target_name(), classes: classes.into() },
+        Change::DefineSession { session: caller_name(), classes: Vec::new(), exports: None },
+        Change::DefineSession { session: target_name(), classes: classes.into(), exports: None },
     ];
     changes.extend(LINKS.iter().map(|(name, entrypoint)| {
         let props = (*name == "admin").then(admin_props);

@@ -1,0 +1,171 @@
+//! A look at sessions before any of them is started.
+//!
+//! What workerd takes (compatibility dates and flags, the scripts themselves) and what scripts export is known to
+//! workerd alone, and differs from version to version. So all sessions are first loaded into one process of it that
+//! listens nowhere, with a module of ours before each main module that says what that exports. The process loads them,
+//! says what it finds, and ends: nothing of the user's is served by it.
+
+mod blame;
+mod flags;
+mod links;
+mod process;
+mod said;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::config;
+use super::host::Host;
+use super::name::SessionName;
+use super::process::Ended;
+use super::project::{Module, ModuleKind, Problem, Project, ProjectError, SessionSpec};
+use super::runtime_dir::RuntimeDirError;
+use process::Outcome;
+use said::{Complaint, Said};
+
+/// The modules of ours, as they are named beside the user's.
+const SURVEY: (&str, &str) = ("jackfield-survey/index.js", include_str!("../../../workers/survey/index.js"));
+const SAY: (&str, &str) = ("jackfield-survey/say.js", include_str!("../../../workers/survey/say.js"));
+
+/// Why nothing is started.
+#[derive(Debug, thiserror::Error)]
+pub enum SurveyError {
+    /// The project is wrong, or a script that it names.
+    #[error(transparent)]
+    Project(#[from] ProjectError),
+    /// There is no process to look with.
+    #[error("cannot start {workerd}: {source}")]
+    Spawn {
+        /// The executable.
+        workerd: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A script does not come to an end.
+    #[error(
+        "the script of session `{session}` is not loaded after {waited:?}; look for a loop, or a promise that is \
+         awaited for ever, outside of its handlers"
+    )]
+    Late {
+        /// The first whose script was not loaded.
+        session: SessionName,
+        /// How long all had.
+        waited: Duration,
+    },
+    /// workerd itself fails.
+    #[error("workerd cannot load the sessions: it {ended}{}", super::process::quoted(said))]
+    Broken {
+        /// How it ended.
+        ended: Ended,
+        /// What it wrote.
+        said: Vec<String>,
+    },
+    /// Its configuration cannot be written.
+    #[error("cannot configure the sessions: {0}")]
+    Config(#[from] capnp::Error),
+    /// The private folder refuses.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeDirError),
+}
+
+/// Completes a project with what its sessions export, or says what is wrong with it. Sessions that are as they were in
+/// `before`, which was surveyed, are not looked at again.
+///
+/// # Cancellation
+/// Dropping the future kills the process.
+pub async fn survey(
+    host: &Arc<Host>,
+    mut project: Project,
+    before: Option<&Project>,
+) -> Result<Project, SurveyError> {
+    for spec in &mut project.sessions {
+        let same = before.and_then(|before| before.session(&spec.name)).filter(|old| old.loads_like(spec));
+        spec.exports = same.and_then(|old| old.exports.clone());
+    }
+    let unknown: Vec<_> = project.sessions.iter().filter(|spec| spec.exports.is_none()).collect();
+    if !unknown.is_empty() {
+        let said = load(host, &unknown).await?;
+        if !said.complaints.is_empty() {
+            return Err(accuse(host, &project, said.complaints).await.into());
+        }
+        let mut exports = said.exports;
+        for spec in &mut project.sessions {
+            if let Some(exports) = exports.remove(&spec.name) {
+                spec.exports = Some(Arc::new(exports));
+            }
+        }
+    }
+    for spec in &mut project.sessions {
+        if let Some(exports) = &spec.exports {
+            spec.entrypoints.extend(exports.entrypoints.iter().cloned());
+        }
+    }
+    let problems = links::check(&project);
+    if problems.is_empty() { Ok(project) } else { Err(invalid(&project, problems).into()) }
+}
+
+/// Loads sessions and returns what is said of them.
+async fn load(host: &Arc<Host>, specs: &[&SessionSpec]) -> Result<Said, SurveyError> {
+    let asked: Vec<_> = specs.iter().map(|spec| (ask(spec), host.deaf_wiring(spec))).collect();
+    let sessions: Vec<_> = asked.iter().map(|(spec, wiring)| (spec, wiring)).collect();
+    let message = config::build_all(&sessions)?;
+    drop(asked);
+    let Outcome { ended, out, err } = process::run(host, message).await?;
+    let names: Vec<_> = specs.iter().map(|spec| &spec.name).collect();
+    let said = Said::read(&names, &out, &err);
+    match ended {
+        Some(ended) if ended.is_success() => Ok(Said { complaints: Vec::new(), ..said }),
+        Some(_) if !said.complaints.is_empty() => Ok(said),
+        Some(ended) => Err(SurveyError::Broken { ended, said: err }),
+        None => {
+            // They are loaded one after the other.
+            let first = names.into_iter().find(|name| !said.exports.contains_key(*name)).cloned();
+            let waited = host.times.start;
+            Err(first.map_or(SurveyError::Broken { ended: Ended::default(), said: err }, |session| {
+                SurveyError::Late { session, waited }
+            }))
+        }
+    }
+}
+
+/// The session with the question before its main module.
+fn ask(spec: &SessionSpec) -> SessionSpec {
+    let mut asked = spec.clone();
+    let main = spec.modules.first().map(|module| format!("../{}", module.name)).unwrap_or_default();
+    let literal = |text: &str| serde_json::Value::from(text).to_string();
+    let question = SURVEY.1.replace("\"./main.js\"", &literal(&main));
+    let question = question.replace("\"SESSION\"", &literal(&spec.name.to_string()));
+    let module = |name: &str, content: &str| Module {
+        name: name.to_owned(),
+        kind: ModuleKind::EsModule,
+        path: name.into(),
+        content: content.as_bytes().to_vec(),
+    };
+    asked.modules.splice(0..0, [module(SURVEY.0, &question), module(SAY.0, SAY.1)]);
+    asked
+}
+
+/// Turns complaints into problems of the project file.
+async fn accuse(host: &Arc<Host>, project: &Project, complaints: Vec<Complaint>) -> ProjectError {
+    let mut problems: BTreeMap<_, Problem> = BTreeMap::new();
+    for complaint in complaints {
+        let Some(spec) = project.session(&complaint.session) else { continue };
+        let mut problem = blame::problem(project, spec, complaint.text);
+        if let Some(flag) = problem.unknown_flag {
+            problem.problem.nearest = flags::nearest(host, &flag).await;
+        }
+        let problem = problem.problem;
+        // workerd may say two things about one date.
+        match problems.get_mut(&(problem.at, problem.what.clone())) {
+            Some(first) => first.why = format!("{}\n{}", first.why, problem.why),
+            None => drop(problems.insert((problem.at, problem.what.clone()), problem)),
+        }
+    }
+    invalid(project, problems.into_values().collect())
+}
+
+fn invalid(project: &Project, mut problems: Vec<Problem>) -> ProjectError {
+    problems.sort_by_key(|problem| problem.at);
+    ProjectError::Invalid { file: project.file.clone(), problems }
+}
