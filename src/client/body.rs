@@ -1,3 +1,4 @@
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -151,6 +152,15 @@ impl Body {
                     Err(_) => continue,
                 },
             }
+        }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.length() {
+            Some(length) => write!(f, "Body({length} bytes)"),
+            None => f.write_str("Body(of unknown length)"),
         }
     }
 }

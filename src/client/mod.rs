@@ -12,13 +12,15 @@ mod event;
 mod fetch;
 mod session;
 pub mod stream;
+mod websocket;
 
 pub use address::{Address, AddressError};
 pub use body::{Body, BodyError};
 pub use entrypoint::Entrypoint;
 pub use error::ConnectError;
 pub use event::Event;
-pub use fetch::{Cf, FetchError};
-pub use session::Session;
+pub use fetch::{Answer, Cf, FetchError};
+pub use session::{Session, new_unique_id};
+pub use websocket::{Close, Message, WebSocket, WebSocketError};
 
 pub use crate::wire::actor_id::ActorId;

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -158,6 +159,22 @@ impl Session {
     pub(super) fn port(&self) -> &Stub {
         &self.0.port
     }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Session({})", self.0.name)
+    }
+}
+
+/// The id of a new object of the class with this unique key, like `newUniqueId` of its namespace.
+///
+/// # Errors
+/// The system gives no random bytes.
+pub fn new_unique_id(unique_key: &str) -> io::Result<ActorId> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    Ok(ActorId::from_random(unique_key, random))
 }
 
 async fn dial(peer: &Peer, address: &Address) -> Result<Connection, ConnectError> {

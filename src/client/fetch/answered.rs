@@ -39,41 +39,59 @@ impl Answered {
     }
 
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        loop {
-            match &self.state {
-                State::Reading => match Pin::new(&mut self.reader).poll_next(cx) {
-                    Poll::Ready(Some(Ok(bytes))) => {
-                        self.found += bytes.len() as u64;
-                        return Poll::Ready(Some(Ok(bytes)));
-                    }
-                    Poll::Ready(Some(Err(error))) => self.state = State::Ending(Some(error)),
-                    Poll::Ready(None) => self.state = State::Ending(None),
-                    Poll::Pending => match self.exchange.poll_over(cx) {
-                        Poll::Ready(Err(error)) => return self.end(Some(Err(broken(error)))),
-                        // The end of the body is still on its way.
-                        Poll::Ready(Ok(())) | Poll::Pending => return Poll::Pending,
+        if let State::Ended = self.state {
+            return Poll::Ready(None);
+        }
+        let mut over = None;
+        if let State::Reading = self.state {
+            match self.poll_reader(cx) {
+                Poll::Ready(Some(bytes)) => return Poll::Ready(Some(Ok(bytes))),
+                Poll::Ready(None) => {}
+                Poll::Pending => match self.exchange.poll_over(cx) {
+                    // What was written before it failed has come meanwhile.
+                    Poll::Ready(Err(error)) => match self.poll_reader(cx) {
+                        Poll::Ready(Some(bytes)) => {
+                            self.exchange.put_back(error);
+                            return Poll::Ready(Some(Ok(bytes)));
+                        }
+                        Poll::Ready(None) | Poll::Pending => over = Some(Err(error)),
                     },
+                    // The end of the body is still on its way.
+                    Poll::Ready(Ok(())) | Poll::Pending => return Poll::Pending,
                 },
-                State::Ending(_) => {
-                    let over = ready!(self.exchange.poll_over(cx));
-                    let State::Ending(missing) = std::mem::replace(&mut self.state, State::Ended) else {
-                        continue;
-                    };
-                    let last = match (over, missing) {
-                        (Err(error), _) => Some(Err(broken(error))),
-                        (Ok(()), Some(error)) => Some(Err(BodyError::Truncated(error.exception().clone()))),
-                        (Ok(()), None) => self.wrong_length().map(Err),
-                    };
-                    return self.end(last);
-                }
-                State::Ended => return Poll::Ready(None),
             }
         }
+        let over = match over {
+            Some(over) => over,
+            None => ready!(self.exchange.poll_over(cx)),
+        };
+        let missing = match std::mem::replace(&mut self.state, State::Ended) {
+            State::Ending(missing) => missing,
+            State::Reading | State::Ended => None,
+        };
+        Poll::Ready(match (over, missing) {
+            (Err(error), _) => Some(Err(broken(error))),
+            (Ok(()), Some(error)) => Some(Err(BodyError::Truncated(error.exception().clone()))),
+            (Ok(()), None) => self.wrong_length().map(Err),
+        })
     }
 
-    fn end<T>(&mut self, last: Option<T>) -> Poll<Option<T>> {
-        self.state = State::Ended;
-        Poll::Ready(last)
+    /// The next bytes, or nothing after the last.
+    fn poll_reader(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        Poll::Ready(match ready!(Pin::new(&mut self.reader).poll_next(cx)) {
+            Some(Ok(bytes)) => {
+                self.found += bytes.len() as u64;
+                Some(bytes)
+            }
+            Some(Err(error)) => {
+                self.state = State::Ending(Some(error));
+                None
+            }
+            None => {
+                self.state = State::Ending(None);
+                None
+            }
+        })
     }
 
     fn wrong_length(&self) -> Option<BodyError> {

@@ -1,14 +1,15 @@
 //! The object to which a worker gives its answer.
 
 use capnp::traits::HasTypeId;
-use http::Response;
+use http::{HeaderMap, Response};
 use tokio::sync::oneshot;
 
 use crate::client::stream::Reader;
-use crate::net::local::{Body, Call, Handler, RpcError};
+use crate::client::websocket::Ear;
+use crate::net::local::{Body, Call, Handler, RpcError, Stub};
 use crate::schema::http_over_capnp_capnp::http_service::client_request_context;
 use crate::wire::exception::Exception;
-use crate::wire::http::{HeadError, Length, read_response};
+use crate::wire::http::{HeadError, Length, read_headers, read_response};
 
 const CONTEXT: u64 = client_request_context::Client::TYPE_ID;
 const START_RESPONSE: u16 = 0;
@@ -17,6 +18,7 @@ const START_WEB_SOCKET: u16 = 1;
 /// What a worker begins its answer with.
 pub(super) enum Start {
     Response { head: Response<()>, length: Length, body: Option<Reader> },
+    WebSocket { headers: HeaderMap, to: Stub, ear: Ear },
 }
 
 /// Takes one answer.
@@ -32,7 +34,7 @@ impl Handler for Context {
         };
         match call.method {
             START_RESPONSE => start_response(tell, call),
-            _ => call.unimplemented(),
+            _ => start_web_socket(tell, call),
         }
     }
 }
@@ -59,6 +61,28 @@ fn start_response(tell: Tell, mut call: Call) {
     let _ = tell.send(Ok(Start::Response { head, length, body }));
     call.respond(Body::stubs_only(stub));
 }
+
+fn start_web_socket(tell: Tell, mut call: Call) {
+    let read = call.take_params().read::<client_request_context::start_web_socket_params::Owned, _>(
+        |params, caps| {
+            let to = caps.stub(&params.get_up_socket()?)?;
+            Ok(params
+                .get_headers()
+                .map_err(HeadError::from)
+                .and_then(read_headers)
+                .map(|headers| (headers, to)))
+        },
+    );
+    match flat(read) {
+        Ok((headers, to)) => {
+            let (stub, ear) = Ear::for_call(&call);
+            let _ = tell.send(Ok(Start::WebSocket { headers, to, ear }));
+            call.respond(Body::stubs_only([stub]));
+        }
+        Err(error) => refuse(tell, call, error),
+    }
+}
+
 fn flat<T>(read: Result<Result<T, HeadError>, RpcError>) -> Result<T, HeadError> {
     match read {
         Ok(head) => head,

@@ -1,4 +1,6 @@
-use crate::client::body::BodyError;
+use http::Response;
+
+use crate::client::body::{Body, BodyError};
 use crate::net::local::{Fault, RpcError};
 use crate::wire::http::HeadError;
 
@@ -17,6 +19,12 @@ pub enum FetchError {
     /// The worker's answer cannot be taken over.
     #[error("the answer cannot be read: {0}")]
     Answer(HeadError),
+    /// A WebSocket was asked for, and the worker answered otherwise.
+    #[error("the worker answered {} instead of opening a WebSocket", .0.status())]
+    NoWebSocket(Box<Response<Body>>),
+    /// The worker opened a WebSocket, which [`websocket`](crate::client::Entrypoint::websocket) takes.
+    #[error("the worker opened a WebSocket: ask for it as one, or leave out the header `upgrade`")]
+    WebSocket,
     /// The worker ended the request without an answer.
     #[error("the worker ended the request without an answer; look at its log")]
     NoAnswer,
@@ -26,9 +34,9 @@ impl FetchError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Request(_) | Self::Body(_) => Fault::Caller,
+            Self::Request(_) | Self::Body(_) | Self::WebSocket => Fault::Caller,
             Self::Event(error) => error.fault(),
-            Self::Answer(_) | Self::NoAnswer => Fault::Callee,
+            Self::Answer(_) | Self::NoWebSocket(_) | Self::NoAnswer => Fault::Callee,
         }
     }
 

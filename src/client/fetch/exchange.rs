@@ -2,12 +2,13 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use capnp::traits::HasTypeId;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use tokio::sync::oneshot;
 
+use super::Answer;
 use super::answered::Answered;
 use super::cf::Cf;
 use super::context::{self, Start};
@@ -16,9 +17,11 @@ use super::upload::Upload;
 use crate::client::body::Body;
 use crate::client::entrypoint::Entrypoint;
 use crate::client::event::Event;
+use crate::client::websocket::Ground;
 use crate::net::local::{self, Pending, RpcError, Stub};
 use crate::schema::http_over_capnp_capnp::http_service;
 use crate::schema::worker_interface_capnp::event_dispatcher;
+use crate::wire::exception::Exception;
 use crate::wire::http::{HeadError, fill_request, texts};
 
 const DISPATCHER: u64 = event_dispatcher::Client::TYPE_ID;
@@ -29,19 +32,20 @@ const REQUEST: u16 = 1;
 /// A request that was sent. Dropped, it is cancelled.
 pub(super) struct Exchange {
     /// The call of the request. It is answered when all is over, and says whether all went well.
-    pub over: Option<Pending>,
-    pub upload: Upload,
+    over: Option<Pending>,
+    /// What it said, if that was seen before what came first.
+    outcome: Option<Result<(), FetchError>>,
+    upload: Upload,
     /// Held as long as the request: it is the event's.
     _event: (Event, Stub),
 }
 
 /// Sends a request and waits for the head of its answer.
-pub(super) async fn exchange(to: &Entrypoint, request: Request<Body>) -> Result<Response<Body>, FetchError> {
+pub(super) async fn exchange(to: &Entrypoint, request: Request<Body>) -> Result<Answer, FetchError> {
     let (tell, start) = oneshot::channel();
     let mut exchange = send(to, request, tell).await?;
     let mut start = Some(start);
-    let start = poll_fn(|cx| exchange.poll_start(cx, &mut start)).await?;
-    match start {
+    match poll_fn(|cx| exchange.poll_start(cx, &mut start)).await? {
         Start::Response { head, length, body } => {
             let body = match body {
                 Some(reader) => Body::far(Answered::new(exchange.set_apart(), reader, length)),
@@ -51,7 +55,13 @@ pub(super) async fn exchange(to: &Entrypoint, request: Request<Body>) -> Result<
                     Body::empty()
                 }
             };
-            Ok(head.map(|()| body))
+            Ok(Answer::Response(head.map(|()| body)))
+        }
+        Start::WebSocket { headers, to, ear } => {
+            let mut head = Response::new(());
+            *head.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+            *head.headers_mut() = headers;
+            Ok(Answer::WebSocket(head, ear.open(to, exchange.set_apart())))
         }
     }
 }
@@ -74,7 +84,7 @@ async fn send(
         Some(0) => Upload::Over,
         _ => Upload::new(body, over.pipeline(&[0])),
     };
-    Ok(Exchange { over: Some(over), upload, _event: (event, http) })
+    Ok(Exchange { over: Some(over), outcome: None, upload, _event: (event, http) })
 }
 
 fn params(parts: &http::request::Parts, body: &Body, context: &Stub) -> Result<local::Body, FetchError> {
@@ -93,25 +103,35 @@ fn params(parts: &http::request::Parts, body: &Body, context: &Stub) -> Result<l
     }
 }
 
+type Starting = Option<oneshot::Receiver<Result<Start, HeadError>>>;
+
+/// The head, if it is there.
+fn poll_once(starting: &mut Starting, cx: &mut Context<'_>) -> Option<Result<Start, FetchError>> {
+    match Pin::new(starting.as_mut()?).poll(cx) {
+        Poll::Ready(Ok(start)) => Some(start.map_err(FetchError::Answer)),
+        // The context is gone, and the call's own answer will say why.
+        Poll::Ready(Err(_)) => {
+            *starting = None;
+            None
+        }
+        Poll::Pending => None,
+    }
+}
+
 impl Exchange {
     /// Moves the upload on while the answer is awaited.
-    fn poll_start(
-        &mut self,
-        cx: &mut Context<'_>,
-        start: &mut Option<oneshot::Receiver<Result<Start, HeadError>>>,
-    ) -> Poll<Result<Start, FetchError>> {
-        // The answer comes before the call's own, so it is looked for after that: both may be there.
-        let over = self.poll_over(cx);
-        match start.as_mut().map(|start| Pin::new(start).poll(cx)) {
-            Some(Poll::Ready(Ok(start))) => return Poll::Ready(start.map_err(FetchError::Answer)),
-            // The context is gone, and the call's own answer will say why.
-            Some(Poll::Ready(Err(_))) => *start = None,
-            Some(Poll::Pending) | None => {}
+    fn poll_start(&mut self, cx: &mut Context<'_>, start: &mut Starting) -> Poll<Result<Start, FetchError>> {
+        if let Some(start) = poll_once(start, cx) {
+            return Poll::Ready(start);
         }
-        match over {
-            Poll::Ready(Ok(())) => Poll::Ready(Err(FetchError::NoAnswer)),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => Poll::Pending,
+        let outcome = ready!(self.poll_over(cx));
+        // The head came before it: it may have come in between.
+        match poll_once(start, cx) {
+            Some(start) => {
+                self.outcome = Some(outcome);
+                Poll::Ready(start)
+            }
+            None => Poll::Ready(Err(outcome.err().unwrap_or(FetchError::NoAnswer))),
         }
     }
 
@@ -120,6 +140,9 @@ impl Exchange {
         if let Poll::Ready(error) = self.upload.poll_failure(cx) {
             self.over = None;
             return Poll::Ready(Err(FetchError::Body(error)));
+        }
+        if let Some(outcome) = self.outcome.take() {
+            return Poll::Ready(outcome);
         }
         let Some(over) = &mut self.over else { return Poll::Ready(Ok(())) };
         match Pin::new(over).poll(cx) {
@@ -133,8 +156,25 @@ impl Exchange {
         }
     }
 
+    /// Keeps an outcome for the next [`Exchange::poll_over`].
+    pub fn put_back(&mut self, error: FetchError) {
+        self.outcome = Some(Err(error));
+    }
+
     fn set_apart(mut self) -> Self {
         self.upload = self.upload.set_apart();
         self
+    }
+}
+
+/// A WebSocket ends with the request that it came of.
+impl Ground for Exchange {
+    fn poll_broken(&mut self, cx: &mut Context<'_>) -> Poll<Exception> {
+        match ready!(self.poll_over(cx)) {
+            // What was sent before is still to be read.
+            Ok(()) => Poll::Pending,
+            Err(FetchError::Event(error)) => Poll::Ready(error.into_exception()),
+            Err(error) => Poll::Ready(Exception::failed(error)),
+        }
     }
 }

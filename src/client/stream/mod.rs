@@ -10,5 +10,7 @@ mod writer;
 
 pub use error::StreamError;
 pub(crate) use error::plain;
+pub(crate) use inbox::{End, Feed, Inbox, inbox};
+pub(crate) use outbox::Outbox;
 pub use reader::Reader;
 pub use writer::Writer;

@@ -6,7 +6,6 @@ use capnp::traits::HasTypeId;
 use super::inbox::Feed;
 use crate::net::local::{Body, Call, Handler, Pending, RpcError, Span, Stub};
 use crate::schema::byte_stream_capnp::byte_stream;
-use crate::wire::build::Content;
 use crate::wire::exception::Exception;
 
 pub(super) const STREAM: u64 = byte_stream::Client::TYPE_ID;
@@ -131,7 +130,7 @@ impl Substream {
             feed(to, own, call);
         } else {
             to.push(own, within, None);
-            answer_with(next.start_now(STREAM, WRITE, write_body(&rest)), call);
+            answer_with(next.start_now(STREAM, WRITE, Body::data(&rest)), call);
         }
         self.state = State::Next(next);
     }
@@ -162,9 +161,4 @@ fn answer_with(other: Result<Pending, RpcError>, call: Call) {
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
         drop(runtime.spawn(task));
     }
-}
-
-/// Parameters of a write.
-pub(super) fn write_body(bytes: &[u8]) -> Body {
-    Body::new(Content::data(bytes), Vec::new())
 }

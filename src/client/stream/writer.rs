@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::Sink;
 
 use super::error::StreamError;
-use super::object::{END, STREAM, WRITE, write_body};
+use super::object::{END, STREAM, WRITE};
 use super::outbox::Outbox;
 use crate::net::local::{Body, Stub};
 
@@ -59,7 +59,7 @@ impl Writer {
         while !self.rest.is_empty() {
             ready!(self.outbox.poll_room(cx)).map_err(StreamError::Refused)?;
             let piece = self.rest.split_to(self.rest.len().min(MOST_AT_ONCE));
-            self.outbox.give(WRITE, write_body(&piece));
+            self.outbox.give(WRITE, Body::data(&piece));
         }
         self.outbox.poll_started(cx).map_err(StreamError::Refused)
     }

@@ -29,6 +29,11 @@ impl Body {
         Body { content, stubs }
     }
 
+    /// A struct whose only field is data.
+    pub fn data(bytes: &[u8]) -> Self {
+        Body { content: Content::data(bytes), stubs: Vec::new() }
+    }
+
     /// A struct whose only fields are these capabilities, in order.
     pub fn stubs_only(stubs: impl IntoIterator<Item = Stub>) -> Self {
         let stubs: Vec<_> = stubs.into_iter().map(Some).collect();

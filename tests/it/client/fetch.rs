@@ -1,6 +1,7 @@
 //! Requests to a real workerd over its debug port.
 
 use http::{Method, Request};
+use hyper::ext::ReasonPhrase;
 use jackfield::client::{Body, Cf, FetchError};
 
 use super::stage::{Stage, get, soon};
@@ -19,6 +20,11 @@ export default {
                 });
             }
             case "/status": return new Response(null, { status: Number(url.search.slice(1)) });
+            case "/heads": return new Response("a", { status: 299, statusText: "Quite So", headers: [
+                ["set-cookie", "a=1"], ["set-cookie", "b=2"], ["x-twice", "1"], ["x-twice", "2"], ["x-odd", "\u00e9 \u00ff"],
+                ["content-type", "text/odd"], ["accept-encoding", "gzip, deflate"],
+            ] });
+            case "/move": return Response.redirect("http://elsewhere/", 307);
             case "/throw": throw new TypeError("on purpose");
             case "/echo": return new Response(request.body);
             default: return new Response("hello", { status: 201 });
@@ -89,4 +95,38 @@ async fn every_method_arrives() {
     *request.method_mut() = Method::from_bytes(b"FROB").unwrap();
     let error = soon(api.fetch(request)).await.err().unwrap();
     assert!(error.to_string().contains("FROB"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn heads_come_as_they_are() {
+    let stage = Stage::start(SCRIPT).await;
+    let api = stage.session.entrypoint("api", None, None);
+    let answer = soon(api.fetch(get("http://a/heads"))).await.unwrap();
+    assert_eq!(answer.status(), 299);
+    assert_eq!(answer.extensions().get::<ReasonPhrase>().unwrap().as_bytes(), b"Quite So");
+    let all = |name: &str| -> Vec<&[u8]> {
+        answer.headers().get_all(name).iter().map(|value| value.as_bytes()).collect()
+    };
+    assert_eq!(all("set-cookie"), [&b"a=1"[..], b"b=2"]);
+    assert_eq!(all("x-twice"), [&b"1"[..], b"2"]);
+    assert_eq!(all("x-odd"), ["\u{e9} \u{ff}".as_bytes()]);
+    assert_eq!(all("content-type"), [&b"text/odd"[..]]);
+    assert_eq!(all("accept-encoding"), [&b"gzip, deflate"[..]]);
+
+    let answer = soon(api.fetch(get("http://a/move"))).await.unwrap();
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["location"]),
+        (307, &"http://elsewhere/".parse().unwrap())
+    );
+    for status in [204, 205, 304, 404, 599] {
+        let answer = soon(api.fetch(get(&format!("http://a/status?{status}")))).await.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.body().length()), (status, Some(0)));
+        assert_eq!(answer.extensions().get::<ReasonPhrase>().is_some(), status == 599);
+    }
+    let request = Request::head("http://a/").body(Body::empty()).unwrap();
+    let answer = soon(api.fetch(request)).await.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.body().length()), (201, Some(0)));
+    let error = soon(api.fetch(get("http://a/throw"))).await.err().unwrap();
+    let FetchError::Event(error) = error else { panic!("{error}") };
+    assert_eq!(error.exception().unwrap().reason, "remote.jsg.TypeError: on purpose");
 }

@@ -1,5 +1,8 @@
 //! Workers, called from Rust.
 
+mod actors;
+mod bodies;
 mod connect;
 mod fetch;
 mod stage;
+mod websocket;
