@@ -2,97 +2,121 @@
 
 use std::collections::HashMap;
 
-use super::view::{JsRef, Properties, View};
+use super::collection::Object;
+use super::failure::Error;
+use super::heap::Key;
+use super::view::{JsRef, View};
 
 /// The same structure: equal primitives (NaN equals itself, and -0 is not 0), and objects of the same kind with equal
 /// contents. Objects that are one on one side are one on the other; cycles are no trouble. The order of properties
 /// does not count, the order in maps and sets does.
 impl PartialEq for JsRef<'_> {
     fn eq(&self, other: &Self) -> bool {
-        let mut comparison = Comparison::default();
+        let mut left = HashMap::new();
+        let mut right = HashMap::new();
         let mut todo = vec![(*self, *other)];
-        while let Some((left, right)) = todo.pop() {
-            if !comparison.go_on(left, right, &mut todo) {
-                return false;
+        while let Some((from, to)) = todo.pop() {
+            let (Some(one), Some(other)) = (from.slot.as_node(), to.slot.as_node()) else {
+                if primitives(from, to) { continue } else { return false }
+            };
+            match (left.insert(one, other), right.insert(other, one)) {
+                (None, None) if objects(from, to, &mut todo) => {}
+                known if known == (Some(other), Some(one)) => {}
+                _ => return false,
             }
         }
         true
     }
 }
 
-/// Which object on the left is which on the right, as far as it was seen.
-#[derive(Default)]
-struct Comparison {
-    left: HashMap<usize, usize>,
-    right: HashMap<usize, usize>,
-}
+type Pairs<'a> = Vec<(JsRef<'a>, JsRef<'a>)>;
 
-impl Comparison {
-    /// Compares what is at hand, and lists what is left to compare.
-    fn go_on<'a>(
-        &mut self,
-        left: JsRef<'a>,
-        right: JsRef<'a>,
-        todo: &mut Vec<(JsRef<'a>, JsRef<'a>)>,
-    ) -> bool {
-        match (left.view(), right.view()) {
-            (View::Number(left), View::Number(right)) => same_number(left, right),
-            (View::String(left), View::String(right)) => left == right,
-            (View::BigInt(left), View::BigInt(right)) => left == right,
-            _ => match (left.slot.as_node(), right.slot.as_node()) {
-                (None, None) => left.slot == right.slot,
-                (Some(from), Some(to)) => {
-                    let known = (self.left.insert(from, to), self.right.insert(to, from));
-                    match known {
-                        (None, None) => objects(left, right, todo),
-                        known => known == (Some(to), Some(from)),
-                    }
-                }
-                _ => false,
-            },
-        }
+fn primitives(left: JsRef<'_>, right: JsRef<'_>) -> bool {
+    match (left.view(), right.view()) {
+        (View::String(left), View::String(right)) => left == right,
+        (View::BigInt(left), View::BigInt(right)) => left == right,
+        // Everything else is in the slot: bit for bit, with one NaN.
+        _ => left.slot.is_immediate() && left.slot == right.slot,
     }
 }
 
-fn same_number(left: f64, right: f64) -> bool {
-    left.to_bits() == right.to_bits() || (left.is_nan() && right.is_nan())
-}
-
-fn objects<'a>(left: JsRef<'a>, right: JsRef<'a>, todo: &mut Vec<(JsRef<'a>, JsRef<'a>)>) -> bool {
+/// Compares what is at hand of two objects, and lists what is left to compare.
+fn objects<'a>(left: JsRef<'a>, right: JsRef<'a>, todo: &mut Pairs<'a>) -> bool {
     match (left.view(), right.view()) {
-        (View::Object(left), View::Object(right)) => properties(left.0, right.0, todo),
+        (View::Object(left), View::Object(right)) => properties(left, right, todo),
         (View::Array(left), View::Array(right)) => {
-            if left.len() != right.len() {
-                return false;
-            }
-            let (mut from, mut to) = (left.entries(), right.entries());
-            loop {
-                match (from.next(), to.next()) {
-                    (None, None) => break,
-                    (Some((left, from)), Some((right, to))) if left == right => todo.push((from, to)),
-                    _ => return false,
-                }
-            }
-            let named = left.properties().len() == right.properties().len();
-            named
-                && left.properties().all(|(name, from)| {
-                    let to = right.property(name);
-                    to.map(|to| todo.push((from, to))).is_some()
-                })
+            let elements = all(left.entries(), right.entries(), |(left, from), (right, to)| {
+                todo.push((from, to));
+                left == right
+            });
+            let mut named = left.properties().map(|(name, from)| (right.property(name), from));
+            elements
+                && left.len() == right.len()
+                && left.properties().len() == right.properties().len()
+                && named.all(|(to, from)| to.map(|to| todo.push((from, to))).is_some())
         }
+        (View::Map(left), View::Map(right)) => {
+            all(left.iter(), right.iter(), |(key, value), (same, other)| {
+                todo.extend([(key, same), (value, other)]);
+                true
+            })
+        }
+        (View::Set(left), View::Set(right)) => all(left.iter(), right.iter(), |left, right| {
+            todo.push((left, right));
+            true
+        }),
+        (View::Date(left), View::Date(right)) => {
+            left.to_bits() == right.to_bits() || left.is_nan() && right.is_nan()
+        }
+        (View::RegExp(left), View::RegExp(right)) => left.source == right.source && left.flags == right.flags,
+        (View::Boxed(left), View::Boxed(right)) => primitives(left, right),
+        (View::ArrayBuffer(left), View::ArrayBuffer(right)) => left == right,
+        (View::Typed(left), View::Typed(right)) => {
+            todo.push((left.buffer(), right.buffer()));
+            let facts = |view: super::Typed<'_>| (view.element, view.offset, view.length, view.tracking);
+            facts(left) == facts(right)
+        }
+        (View::Error(left), View::Error(right)) => errors(left, right, todo),
+        (View::DomException(left), View::DomException(right)) => left == right,
+        (View::Headers(left), View::Headers(right)) => left == right,
+        (View::Request(left), View::Request(right)) => {
+            todo.push((left.init, right.init));
+            left.url == right.url
+        }
+        (View::Response(left), View::Response(right)) => {
+            todo.extend([(left.body, right.body), (left.init, right.init)]);
+            true
+        }
+        (View::Blob(left), View::Blob(right)) => left == right,
         (View::External(left), View::External(right)) => left == right,
         _ => false,
     }
 }
 
-fn properties<'a>(
-    left: Properties<'a>,
-    right: Properties<'a>,
-    todo: &mut Vec<(JsRef<'a>, JsRef<'a>)>,
+/// Whether two sequences are equally long, and the same everywhere.
+fn all<T>(
+    mut left: impl Iterator<Item = T>,
+    mut right: impl Iterator<Item = T>,
+    mut same: impl FnMut(T, T) -> bool,
 ) -> bool {
+    left.all(|one| right.next().is_some_and(|other| same(one, other))) && right.next().is_none()
+}
+
+fn properties<'a>(left: Object<'a>, right: Object<'a>, todo: &mut Pairs<'a>) -> bool {
+    let mut pairs = left.iter().zip(right.iter());
     left.len() == right.len()
-        && left.pairs().zip(right.pairs()).all(|((key, from), (there, to))| {
+        && pairs.all(|((key, from), (there, to)): ((Key<'a>, _), _)| {
             let to = if key == there { Some(to) } else { right.find(key) };
             to.map(|to| todo.push((from, to))).is_some()
         })
+}
+
+/// Errors of the two forms differ, even where they say the same.
+fn errors<'a>(left: Error<'a>, right: Error<'a>, todo: &mut Pairs<'a>) -> bool {
+    let parts = |error: Error<'a>| {
+        let node = error.node;
+        [node.name, node.message, node.stack, node.cause, node.props].map(|slot| error.value.with(slot))
+    };
+    todo.extend(parts(left).into_iter().zip(parts(right)));
+    left.form() == right.form()
 }

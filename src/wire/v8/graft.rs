@@ -12,6 +12,7 @@ use super::value::JsValue;
 /// A heap that nobody else shares is moved as it is, the largest one without a copy; so wrapping a value costs what
 /// the wrapper has, however large the value. Of a shared heap only what the value refers to is copied, once, so that
 /// what was one object stays one.
+#[derive(Default)]
 pub(super) struct Graft {
     pub(super) heap: Heap,
     copied: HashMap<*const Heap, Copied>,
@@ -25,7 +26,7 @@ struct Copied {
 
 impl Graft {
     pub(super) fn new() -> Self {
-        Graft { heap: Heap::default(), copied: HashMap::new() }
+        Graft::default()
     }
 
     /// Takes values, and says where they are.
@@ -53,6 +54,14 @@ impl Graft {
             taken.get_mut(nth).into_iter().for_each(|taken| *taken = slot.moved(&moved));
         }
         taken
+    }
+
+    /// Takes one value.
+    pub(super) fn take_one(&mut self, value: JsValue) -> Slot {
+        if value.slot.is_immediate() {
+            return value.slot;
+        }
+        self.take(vec![value]).first().copied().unwrap_or(Slot::UNDEFINED)
     }
 
     /// Copies what a slot of a shared heap refers to.
@@ -125,47 +134,34 @@ impl Heap {
         self.big_ints.append(&mut other.big_ints);
         moved
     }
-
-    /// An object of these properties; of two with the same key the later one stays.
-    pub(super) fn object_of<'a>(&mut self, properties: impl Iterator<Item = (&'a str, Slot)>) -> Node {
-        let mut places: HashMap<&str, usize> = HashMap::new();
-        let mut pairs = Vec::new();
-        for (name, value) in properties {
-            let place = *places.entry(name).or_insert(pairs.len() + 1);
-            match pairs.get_mut(place) {
-                Some(earlier) => *earlier = value,
-                None => pairs.extend([self.add_key(name), value]),
-            }
-        }
-        // No key comes twice any more, so this is an object.
-        self.object(&mut pairs).unwrap_or(Node::Object { props: Span::default(), index: None })
-    }
-
-    /// An array of these elements. Those beyond the greatest length of an array are left out.
-    pub(super) fn dense_array(&mut self, elements: &[Slot]) -> Node {
-        let length = u32::try_from(elements.len()).unwrap_or(u32::MAX);
-        let elements = elements.get(..length as usize).unwrap_or_default();
-        Node::Array { length, dense: self.add_slots(elements), rest: None }
-    }
 }
 
 impl Node {
     /// Every run of slots that the object refers to.
     pub(super) fn each_span(&mut self, mut change: impl FnMut(&mut Span)) {
         match self {
-            Node::Unfinished | Node::External(_) => {}
-            Node::Object { props, .. } => change(props),
+            Node::Object { props: span, .. } | Node::Map(span) | Node::Set(span) => change(span),
             Node::Array { dense, rest, .. } => {
                 change(dense);
                 rest.iter_mut().for_each(|rest| change(&mut rest.props));
             }
+            _ => {}
         }
     }
 
     /// Every slot in the object itself.
-    pub(super) fn each_slot(&mut self, mut _change: impl FnMut(&mut Slot)) {
+    pub(super) fn each_slot(&mut self, mut change: impl FnMut(&mut Slot)) {
         match self {
-            Node::Unfinished | Node::Object { .. } | Node::Array { .. } | Node::External(_) => {}
+            Node::RegExp { source: slot, .. }
+            | Node::Boxed(slot)
+            | Node::Typed { buffer: slot, .. }
+            | Node::Request { init: slot, .. } => change(slot),
+            Node::Response { body, init } => {
+                change(body);
+                change(init);
+            }
+            Node::Error(error) => error.slots().into_iter().for_each(change),
+            _ => {}
         }
     }
 }

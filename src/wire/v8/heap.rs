@@ -1,10 +1,15 @@
 //! Where the objects and strings of a value lie.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 
 use super::bigint::BigInt;
+use super::binary::{ArrayBuffer, Blob, Element};
 use super::external::External;
+use super::failure::{DomException, ErrorNode};
+use super::http::Headers;
+use super::number::number_text;
 use super::slot::{Item, Slot};
 use super::string::JsStr;
 
@@ -41,7 +46,7 @@ pub(super) struct Heap {
     pub(super) big_ints: Vec<BigInt>,
 }
 
-/// An object. Rare and large kinds are boxed, so that the common ones stay at 32 bytes.
+/// An object. Rare and large kinds are boxed, so that every node takes 32 bytes.
 #[derive(Debug, Clone)]
 pub(super) enum Node {
     /// Not yet filled in. No finished heap has one.
@@ -57,6 +62,37 @@ pub(super) enum Node {
         dense: Span,
         rest: Option<Box<Rest>>,
     },
+    Date(f64),
+    RegExp {
+        source: Slot,
+        flags: u32,
+    },
+    /// A primitive as an object.
+    Boxed(Slot),
+    /// Pairs of key and value.
+    Map(Span),
+    Set(Span),
+    Buffer(Box<ArrayBuffer>),
+    /// A view. What it covers lies within its buffer.
+    Typed {
+        element: Element,
+        tracking: bool,
+        buffer: Slot,
+        offset: usize,
+        length: usize,
+    },
+    Error(Box<ErrorNode>),
+    DomException(Box<DomException>),
+    Headers(Box<Headers>),
+    Request {
+        url: Box<str>,
+        init: Slot,
+    },
+    Response {
+        body: Slot,
+        init: Slot,
+    },
+    Blob(Box<Blob>),
     External(External),
 }
 
@@ -82,7 +118,7 @@ pub(super) struct Index {
 const INDEXED: usize = 16;
 
 /// A property's key: an index, or a string that is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Key<'a> {
     /// An index: in JavaScript the same as the string of its decimal digits.
     Index(u32),
@@ -148,6 +184,11 @@ impl Heap {
         }
     }
 
+    /// The object that a slot refers to.
+    pub(super) fn node(&self, slot: Slot) -> Option<&Node> {
+        self.nodes.get(slot.as_node()?)
+    }
+
     pub(super) fn add_text(&mut self, text: &str) -> Slot {
         self.texts.push(Span { start: self.utf8.len(), len: text.len() });
         self.utf8.push_str(text);
@@ -173,10 +214,11 @@ impl Heap {
     }
 
     /// The slot of a key: indices are numbers.
-    pub(super) fn add_key(&mut self, name: &str) -> Slot {
-        match Key::of(name) {
+    pub(super) fn add_key(&mut self, key: Key<'_>) -> Slot {
+        match key {
             Key::Index(index) => Slot::number(f64::from(index)),
-            Key::Name(_) => self.add_text(name),
+            Key::Name(JsStr::Utf8(name)) => self.add_text(name),
+            Key::Name(JsStr::Wide(units)) => self.add_utf16(units),
         }
     }
 
@@ -201,19 +243,57 @@ impl Heap {
     /// An object of these pairs, whose keys are as [`Heap::add_key`] makes them.
     pub(super) fn object(&mut self, pairs: &mut [Slot]) -> Result<Node, TwiceTheSameKey> {
         sort_indices(pairs);
-        let props = self.add_slots(pairs);
         let count = pairs.len() / 2;
         let index = if count > INDEXED {
             Some(Box::new(self.index(pairs)?))
         } else {
             let key = |pair: usize| pairs.get(pair * 2).and_then(|key| self.key(*key));
-            let twice = (1..count).any(|later| (0..later).any(|earlier| key(earlier) == key(later)));
-            if twice {
+            if (1..count).any(|later| (0..later).any(|earlier| key(earlier) == key(later))) {
                 return Err(TwiceTheSameKey);
             }
             None
         };
-        Ok(Node::Object { props, index })
+        Ok(Node::Object { props: self.add_slots(pairs), index })
+    }
+
+    /// As [`Heap::object`]; of two pairs with the same key, the first keeps its place and the last its value.
+    pub(super) fn object_of(&mut self, mut pairs: Vec<Slot>) -> Node {
+        let unique = self.object(&mut pairs);
+        unique
+            .or_else(|TwiceTheSameKey| self.object(&mut self.without_doubles(&pairs)))
+            .unwrap_or(Node::Unfinished)
+    }
+
+    fn without_doubles(&self, pairs: &[Slot]) -> Vec<Slot> {
+        let mut places: HashMap<Key<'_>, usize> = HashMap::new();
+        let mut unique: Vec<Slot> = Vec::new();
+        for pair in pairs.chunks_exact(2) {
+            let [name, value] = pair else { continue };
+            let Some(key) = self.key(*name) else { continue };
+            let place = *places.entry(key).or_insert(unique.len() + 1);
+            match unique.get_mut(place) {
+                Some(earlier) => *earlier = *value,
+                None => unique.extend([*name, *value]),
+            }
+        }
+        unique
+    }
+
+    /// An array: its first elements, then pairs of what else it has. Of two with the same key the last stays.
+    pub(super) fn array_of(&mut self, length: u32, mut dense: Vec<Slot>, mut rest: Vec<Slot>) -> Node {
+        dense.truncate(length as usize);
+        if dense.len() < length as usize {
+            // A hole: the first elements become pairs too, and the distance decides what is kept how.
+            let indices = (0_u32..).map(|index| Slot::number(f64::from(index)));
+            let elements = indices.zip(dense.drain(..)).flat_map(|(index, element)| [index, element]);
+            rest = elements.chain(rest).collect();
+            sort_indices(&mut rest);
+            rest = self.without_doubles(&rest);
+            return self.sparse_array(length, &mut rest).unwrap_or(Node::Unfinished);
+        }
+        let dense = self.add_slots(&dense);
+        let rest = if rest.is_empty() { rest } else { self.without_doubles(&rest) };
+        self.array(length, dense, &mut { rest }).unwrap_or(Node::Unfinished)
     }
 
     fn index(&self, pairs: &[Slot]) -> Result<Index, TwiceTheSameKey> {
@@ -294,7 +374,7 @@ impl Heap {
     pub(super) fn key_of(&mut self, slot: Slot) -> Option<Slot> {
         match slot.item() {
             Item::Number(number) if number_index(number).is_some() => Some(Slot::number(number)),
-            Item::Number(number) => Some(self.add_key(&number.to_string())),
+            Item::Number(number) => Some(self.add_text(&number_text(number))),
             Item::Text(place) => {
                 let index = array_index(self.text(place).as_bytes());
                 Some(index.map_or(slot, |index| Slot::number(f64::from(index))))
@@ -346,4 +426,15 @@ impl Heap {
 /// How many of these pairs, which are sorted, have an index as their key.
 fn count_indices(pairs: &[Slot]) -> usize {
     pairs.iter().step_by(2).take_while(|key| matches!(key.item(), Item::Number(_))).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a value takes in memory depends on it.
+    #[test]
+    fn a_node_takes_32_bytes() {
+        assert_eq!(size_of::<Node>(), 32);
+    }
 }

@@ -5,11 +5,19 @@
 //! included.
 
 mod bigint;
+mod binary;
+mod builder;
+mod collection;
 mod equal;
 mod error;
 mod external;
+mod failure;
 mod graft;
 mod heap;
+mod http;
+mod inspect;
+mod make;
+mod number;
 mod read;
 mod slot;
 mod string;
@@ -18,11 +26,18 @@ mod view;
 mod write;
 
 pub use bigint::{BigInt, ParseBigIntError};
+pub use binary::{ArrayBuffer, Blob, Element, Typed};
+pub use builder::{Builder, Place};
+pub use collection::{Array, Map, Object, RegExp, Set};
 pub use error::{EncodeError, Fault, Limits, V8Error};
 pub use external::{External, ExternalKind};
+pub use failure::{DomException, Error, ErrorForm};
 pub use heap::Key;
-pub use read::{deserialize, deserialize_within};
+pub use http::{Guard, Headers, Request, Response};
+pub use inspect::Options;
+pub use make::InvalidRegExpFlags;
+pub use read::{Source, deserialize, deserialize_within};
 pub use string::JsStr;
 pub use value::JsValue;
-pub use view::{Array, JsRef, Object, Properties, View};
+pub use view::{JsRef, View};
 pub use write::{Encoded, serialize, serialize_within};

@@ -3,10 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::bigint::BigInt;
 use super::external::External;
 use super::graft::Graft;
-use super::heap::{Heap, Node};
+use super::heap::{Heap, Key, Node};
 use super::slot::Slot;
 use super::view::{JsRef, View};
 
@@ -55,7 +54,9 @@ impl JsValue {
             properties.into_iter().map(|(key, value)| (key, value.into())).unzip();
         let mut graft = Graft::new();
         let values = graft.take(values);
-        let pairs = keys.iter().map(K::as_ref).zip(values);
+        let pairs = keys.iter().zip(values);
+        let pairs =
+            pairs.flat_map(|(key, value)| [graft.heap.add_key(Key::of(key.as_ref())), value]).collect();
         let node = graft.heap.object_of(pairs);
         JsValue::of_node(graft.heap, node)
     }
@@ -64,7 +65,8 @@ impl JsValue {
     pub fn array<V: Into<JsValue>>(elements: impl IntoIterator<Item = V>) -> Self {
         let mut graft = Graft::new();
         let slots = graft.take(elements.into_iter().map(V::into).collect());
-        let node = graft.heap.dense_array(&slots);
+        let length = u32::try_from(slots.len()).unwrap_or(u32::MAX);
+        let node = graft.heap.array_of(length, slots, Vec::new());
         JsValue::of_node(graft.heap, node)
     }
 
@@ -180,20 +182,6 @@ impl From<&str> for JsValue {
 impl From<String> for JsValue {
     fn from(text: String) -> Self {
         JsValue::from(text.as_str())
-    }
-}
-
-impl From<BigInt> for JsValue {
-    fn from(value: BigInt) -> Self {
-        let mut heap = Heap::default();
-        heap.big_ints.push(value);
-        JsValue::within(heap, Slot::big_int(0))
-    }
-}
-
-impl From<External> for JsValue {
-    fn from(external: External) -> Self {
-        JsValue::of_node(Heap::default(), Node::External(external))
     }
 }
 

@@ -4,8 +4,12 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use super::bigint::BigInt;
+use super::binary::{ArrayBuffer, Blob, Typed};
+use super::collection::{Array, Map, Object, Properties, RegExp, Set};
 use super::external::External;
-use super::heap::{Heap, Index, Key, Node, Rest, Span};
+use super::failure::{DomException, Error};
+use super::heap::{Heap, Key, Node};
+use super::http::{Headers, Request, Response};
 use super::slot::{Item, Slot};
 use super::string::JsStr;
 use super::value::JsValue;
@@ -40,6 +44,32 @@ pub enum View<'a> {
     Object(Object<'a>),
     /// An array.
     Array(Array<'a>),
+    /// A Date: milliseconds since 1970, or NaN.
+    Date(f64),
+    /// A regular expression.
+    RegExp(RegExp<'a>),
+    /// A primitive wrapped in an object: `new Number(1)`.
+    Boxed(JsRef<'a>),
+    /// A Map.
+    Map(Map<'a>),
+    /// A Set.
+    Set(Set<'a>),
+    /// An ArrayBuffer.
+    ArrayBuffer(&'a ArrayBuffer),
+    /// A typed array or a DataView.
+    Typed(Typed<'a>),
+    /// An error.
+    Error(Error<'a>),
+    /// A DOMException.
+    DomException(&'a DomException),
+    /// Headers.
+    Headers(&'a Headers),
+    /// A Request.
+    Request(Request<'a>),
+    /// A Response.
+    Response(Response<'a>),
+    /// A Blob.
+    Blob(&'a Blob),
     /// A stub or a stream.
     External(&'a External),
 }
@@ -55,7 +85,7 @@ impl<'a> JsRef<'a> {
         self.heap.unwrap_or(&*NOTHING)
     }
 
-    fn with(self, slot: Slot) -> Self {
+    pub(super) fn with(self, slot: Slot) -> Self {
         JsRef { heap: self.heap, slot }
     }
 
@@ -75,25 +105,53 @@ impl<'a> JsRef<'a> {
     }
 
     fn object(self, node: &'a Node) -> View<'a> {
-        let props = |props, index| Properties { value: self, props, index };
+        let value = self;
         match node {
             Node::Unfinished => View::Undefined,
-            Node::Object { props: span, index } => View::Object(Object(props(*span, index.as_deref()))),
-            Node::External(external) => View::External(external),
-            Node::Array { length, dense, rest } => {
-                View::Array(Array { value: self, length: *length, dense: *dense, rest: rest.as_deref() })
+            Node::Object { props, index } => {
+                View::Object(Object(Properties { value, props: *props, index: index.as_deref() }))
             }
+            Node::Array { length, dense, rest } => {
+                View::Array(Array { value, length: *length, dense: *dense, rest: rest.as_deref() })
+            }
+            Node::Date(time) => View::Date(*time),
+            Node::RegExp { source, flags } => View::RegExp(RegExp {
+                source: self.heap().string(*source).unwrap_or(JsStr::Utf8("")),
+                flags: *flags,
+            }),
+            Node::Boxed(primitive) => View::Boxed(self.with(*primitive)),
+            Node::Map(span) => View::Map(Map { value, span: *span }),
+            Node::Set(span) => View::Set(Set { value, span: *span }),
+            Node::Buffer(buffer) => View::ArrayBuffer(buffer),
+            Node::Typed { element, tracking, buffer, offset, length } => View::Typed(Typed {
+                value,
+                element: *element,
+                buffer: *buffer,
+                offset: *offset,
+                length: *length,
+                tracking: *tracking,
+            }),
+            Node::Error(node) => View::Error(Error { value, node }),
+            Node::DomException(exception) => View::DomException(exception),
+            Node::Headers(headers) => View::Headers(headers),
+            Node::Request { url, init } => View::Request(Request { url, init: self.with(*init) }),
+            Node::Response { body, init } => {
+                View::Response(Response { body: self.with(*body), init: self.with(*init) })
+            }
+            Node::Blob(blob) => View::Blob(blob),
+            Node::External(external) => View::External(external),
         }
     }
 
-    /// A property of an object, or an element of an array by its index.
+    /// A property of an object, an own property of an error, or an element of an array by its index.
     pub fn get(self, key: &str) -> Option<JsRef<'a>> {
         match self.view() {
             View::Object(object) => object.get(key),
             View::Array(array) => match Key::of(key) {
                 Key::Index(index) => array.get(index),
-                name @ Key::Name(_) => array.rest().find(name),
+                Key::Name(name) => array.property(name),
             },
+            View::Error(error) => error.property(key),
             _ => None,
         }
     }
@@ -124,14 +182,6 @@ impl<'a> JsRef<'a> {
         }
     }
 
-    /// The stub or stream, if it is one.
-    pub fn as_external(self) -> Option<&'a External> {
-        match self.view() {
-            View::External(external) => Some(external),
-            _ => None,
-        }
-    }
-
     /// The truth value, if it is one.
     pub fn as_bool(self) -> Option<bool> {
         match self.slot.item() {
@@ -140,147 +190,36 @@ impl<'a> JsRef<'a> {
         }
     }
 
+    /// The bytes, if it is a buffer or a view of one.
+    pub fn as_bytes(self) -> Option<bytes::Bytes> {
+        match self.view() {
+            View::ArrayBuffer(buffer) => Some(buffer.bytes.clone()),
+            View::Typed(typed) => Some(typed.bytes()),
+            _ => None,
+        }
+    }
+
+    /// The stub or stream, if it is one.
+    pub fn as_external(self) -> Option<&'a External> {
+        match self.view() {
+            View::External(external) => Some(external),
+            _ => None,
+        }
+    }
+
     /// Whether it is `undefined`.
     pub fn is_undefined(self) -> bool {
         self.slot == Slot::UNDEFINED
+    }
+
+    /// Whether it is `null`.
+    pub fn is_null(self) -> bool {
+        self.slot == Slot::NULL
     }
 }
 
 impl fmt::Debug for JsRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.view().fmt(f)
-    }
-}
-
-/// The properties of an object.
-#[derive(Clone, Copy)]
-pub struct Properties<'a> {
-    value: JsRef<'a>,
-    props: Span,
-    index: Option<&'a Index>,
-}
-
-impl<'a> Properties<'a> {
-    pub(super) fn find(self, key: Key<'_>) -> Option<JsRef<'a>> {
-        self.value.heap().find(self.props, self.index, key).map(|slot| self.value.with(slot))
-    }
-
-    /// How many there are.
-    pub fn len(self) -> usize {
-        self.props.len / 2
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(self) -> bool {
-        self.props.len == 0
-    }
-
-    /// Keys and values: indices first, ascending, then the others as they were inserted.
-    pub fn pairs(self) -> impl ExactSizeIterator<Item = (Key<'a>, JsRef<'a>)> {
-        let heap = self.value.heap();
-        self.props.of(&heap.slots).chunks_exact(2).map(move |pair| match pair {
-            [key, value] => (heap.key(*key).unwrap_or(Key::Index(0)), self.value.with(*value)),
-            _ => (Key::Index(0), self.value.with(Slot::UNDEFINED)),
-        })
-    }
-}
-
-/// A plain object.
-#[derive(Clone, Copy)]
-pub struct Object<'a>(pub(super) Properties<'a>);
-
-impl<'a> Object<'a> {
-    /// A property's value.
-    pub fn get(self, key: &str) -> Option<JsRef<'a>> {
-        self.0.find(Key::of(key))
-    }
-
-    /// Its keys and values: indices first, ascending, then the others as they were inserted.
-    pub fn iter(self) -> impl ExactSizeIterator<Item = (Key<'a>, JsRef<'a>)> {
-        self.0.pairs()
-    }
-
-    /// How many properties it has.
-    pub fn len(self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether it has no property.
-    pub fn is_empty(self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl fmt::Debug for Object<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.0.pairs()).finish()
-    }
-}
-
-/// An array.
-#[derive(Clone, Copy)]
-pub struct Array<'a> {
-    value: JsRef<'a>,
-    length: u32,
-    dense: Span,
-    rest: Option<&'a Rest>,
-}
-
-impl<'a> Array<'a> {
-    /// Its `length`, holes included.
-    pub fn len(self) -> u32 {
-        self.length
-    }
-
-    /// Whether its `length` is zero.
-    pub fn is_empty(self) -> bool {
-        self.length == 0
-    }
-
-    /// An element; `None` where there is a hole, and beyond its end.
-    pub fn get(self, index: u32) -> Option<JsRef<'a>> {
-        match self.dense.of(&self.value.heap().slots).get(index as usize) {
-            Some(slot) => (!slot.is_hole()).then(|| self.value.with(*slot)),
-            None => self.rest().find(Key::Index(index)),
-        }
-    }
-
-    /// Its elements with their indices, ascending, without holes.
-    pub fn entries(self) -> impl Iterator<Item = (u32, JsRef<'a>)> {
-        let dense = self.dense.of(&self.value.heap().slots).iter();
-        let dense = (0_u32..).zip(dense).filter(|(_, slot)| !slot.is_hole());
-        let sparse = self.rest().pairs().map_while(|(key, value)| match key {
-            Key::Index(index) => Some((index, value)),
-            Key::Name(_) => None,
-        });
-        dense.map(move |(index, slot)| (index, self.value.with(*slot))).chain(sparse)
-    }
-
-    /// Properties that are no elements.
-    pub fn properties(self) -> impl ExactSizeIterator<Item = (JsStr<'a>, JsRef<'a>)> {
-        let elements = self.rest.map_or(0, |rest| rest.elements);
-        self.rest().pairs().skip(elements).map(|(key, value)| match key {
-            Key::Name(name) => (name, value),
-            Key::Index(_) => (JsStr::Utf8(""), value),
-        })
-    }
-
-    /// A property that is no element.
-    pub fn property(self, name: JsStr<'_>) -> Option<JsRef<'a>> {
-        self.rest().find(Key::Name(name))
-    }
-
-    fn rest(self) -> Properties<'a> {
-        let (props, index) = match self.rest {
-            Some(rest) => (rest.props, rest.index.as_deref()),
-            None => (Span::default(), None),
-        };
-        Properties { value: self.value, props, index }
-    }
-}
-
-impl fmt::Debug for Array<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.entries().map(|(_, value)| value)).finish()
+        f.write_str(&self.inspect(&super::inspect::Options::default()))
     }
 }

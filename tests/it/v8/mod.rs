@@ -1,3 +1,5 @@
 //! Values and their serialized form.
 
+mod recorded;
 mod samples;
+mod workerd;

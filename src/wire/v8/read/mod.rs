@@ -4,16 +4,45 @@
 //! the end of `scratch`, and moved into the heap when the object ends. Every object takes one node, in the order in
 //! which V8 numbers them, so a reference's number is the node's place.
 
+mod binary;
+mod collection;
 mod cursor;
+mod failure;
 mod host;
 mod primitive;
+
+use bytes::Bytes;
 
 use super::error::{Fault, Limits, V8Error};
 use super::external::External;
 use super::heap::{Heap, Node, Span};
-use super::slot::{Item, Slot};
+use super::slot::Slot;
 use super::value::JsValue;
 use cursor::Cursor;
+
+/// Where the bytes of a value are.
+#[derive(Debug, Clone, Copy)]
+pub enum Source<'a> {
+    /// Somewhere. Buffers in the value are copied.
+    Borrowed(&'a [u8]),
+    /// In memory that the value may share: large buffers in the value are parts of it.
+    Shared(&'a Bytes),
+}
+
+impl Source<'_> {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Source::Borrowed(bytes) => bytes,
+            Source::Shared(bytes) => bytes,
+        }
+    }
+}
+
+impl<'a, T: AsRef<[u8]> + ?Sized> From<&'a T> for Source<'a> {
+    fn from(bytes: &'a T) -> Self {
+        Source::Borrowed(bytes.as_ref())
+    }
+}
 
 /// Reads a value.
 ///
@@ -21,36 +50,36 @@ use cursor::Cursor;
 ///
 /// # Errors
 /// The bytes are no value, or one that cannot be read here; the error says where and why.
-pub fn deserialize(bytes: &[u8], externals: Vec<External>) -> Result<JsValue, V8Error> {
-    deserialize_within(bytes, externals, Limits::default())
+pub fn deserialize<'a>(source: impl Into<Source<'a>>, externals: Vec<External>) -> Result<JsValue, V8Error> {
+    deserialize_within(source, externals, Limits::default())
 }
 
 /// As [`deserialize`], with limits of one's own.
 ///
 /// # Errors
 /// As [`deserialize`].
-pub fn deserialize_within(
-    bytes: &[u8],
+pub fn deserialize_within<'a>(
+    source: impl Into<Source<'a>>,
     externals: Vec<External>,
     limits: Limits,
 ) -> Result<JsValue, V8Error> {
-    let len = bytes.len();
+    let source = source.into();
+    let len = source.bytes().len();
     if len > limits.bytes {
         return Err(V8Error { offset: 0, fault: Fault::TooLong { len, limit: limits.bytes } });
     }
-    let mut cursor = Cursor::new(bytes);
-    version(&mut cursor)?;
-    let mut reader = Reader {
-        cursor,
-        limits,
-        externals: externals.into_iter(),
-        heap: Heap::default(),
-        scratch: Vec::new(),
-        frames: Vec::new(),
-    };
-    let slot = reader.run()?;
-    reader.end()?;
-    Ok(if slot.is_immediate() { JsValue::immediate(slot) } else { JsValue::within(reader.heap, slot) })
+    let mut cursor = Cursor::new(source.bytes());
+    let version = version(&mut cursor)?;
+    let read = Reader::new(&source, cursor, version, externals.clone(), limits).read();
+    // For a while version 13 was written with the flags of version 14. V8 tries one, then the other; so do we.
+    match read {
+        Err(_) if version == 13 => {
+            let mut cursor = Cursor::new(source.bytes());
+            self::version(&mut cursor)?;
+            Reader::new(&source, cursor, 14, externals, limits).read().or(read)
+        }
+        read => read,
+    }
 }
 
 fn version(cursor: &mut Cursor<'_>) -> Result<u32, V8Error> {
@@ -64,13 +93,22 @@ fn version(cursor: &mut Cursor<'_>) -> Result<u32, V8Error> {
 }
 
 struct Reader<'a> {
+    source: &'a Source<'a>,
     cursor: Cursor<'a>,
+    version: u32,
     limits: Limits,
     externals: std::vec::IntoIter<External>,
     heap: Heap,
+    /// Memory that is used beside the heap's tables.
+    boxed: usize,
     scratch: Vec<Slot>,
     frames: Vec<Frame>,
+    /// Values until memory is looked at again.
+    patience: u32,
 }
+
+/// How many values are read before memory is looked at again: a value without an object takes little.
+const PATIENCE: u32 = 4096;
 
 /// An object that is being read.
 #[derive(Clone, Copy)]
@@ -97,81 +135,150 @@ enum What {
     Sparse {
         length: u32,
     },
+    Map,
+    Set,
+    /// So many values, which complete a node that was begun.
+    Parts(usize),
 }
 
-impl Reader<'_> {
-    fn run(&mut self) -> Result<Slot, V8Error> {
+impl<'a> Reader<'a> {
+    fn new(
+        source: &'a Source<'a>,
+        cursor: Cursor<'a>,
+        version: u32,
+        externals: Vec<External>,
+        limits: Limits,
+    ) -> Self {
+        Reader {
+            source,
+            cursor,
+            version,
+            limits,
+            externals: externals.into_iter(),
+            heap: Heap::default(),
+            boxed: 0,
+            scratch: Vec::new(),
+            frames: Vec::new(),
+            patience: PATIENCE,
+        }
+    }
+
+    fn read(mut self) -> Result<JsValue, V8Error> {
+        let slot = self.root()?;
+        if self.cursor.peek().is_some() {
+            return self.cursor.fault(Fault::Trailing(self.cursor.left()));
+        }
+        match self.externals.len() {
+            0 if slot.is_immediate() => Ok(JsValue::immediate(slot)),
+            0 => Ok(JsValue::within(self.heap, slot)),
+            unused => self.cursor.fault(Fault::UnusedExternals(unused)),
+        }
+    }
+
+    fn root(&mut self) -> Result<Slot, V8Error> {
         let mut read = self.value()?;
         loop {
-            match (read, self.frames.last().copied()) {
-                (Some(slot), None) => return Ok(slot),
-                (None, None) => return self.cursor.fault(Fault::Expected { expected: "a value" }),
-                (Some(slot), Some(_)) => self.scratch.push(slot),
-                (None, Some(_)) => {}
-            }
-            let Some(frame) = self.frames.last().copied() else { continue };
+            let Some(frame) = self.frames.last().copied() else {
+                return read.map_or_else(|| self.cursor.fault(Fault::Truncated), Ok);
+            };
+            self.scratch.extend(read);
             read = match frame.what {
                 What::Object => self.pairs(frame, b'{')?,
                 What::Dense { length } => self.dense(frame, length)?,
                 What::DenseProps { .. } => self.pairs(frame, b'$')?,
                 What::Sparse { .. } => self.pairs(frame, b'@')?,
+                What::Map => self.entries(frame, b':', 2)?,
+                What::Set => self.entries(frame, b',', 1)?,
+                What::Parts(count) => self.parts(frame, count)?,
             };
-        }
-    }
-
-    /// Nothing may be left: neither bytes nor externals.
-    fn end(&mut self) -> Result<(), V8Error> {
-        if self.cursor.peek().is_some() {
-            return self.cursor.fault(Fault::Trailing(self.cursor.left()));
-        }
-        match self.externals.len() {
-            0 => Ok(()),
-            unused => self.cursor.fault(Fault::UnusedExternals(unused)),
         }
     }
 
     /// A value that is whole, or `None` when an object begins.
     #[inline]
     fn value(&mut self) -> Result<Option<Slot>, V8Error> {
-        let tag = self.cursor.tag()?;
-        if let Some(slot) = self.primitive(tag)? {
-            return Ok(Some(slot));
+        self.patience -= 1;
+        if self.patience == 0 {
+            self.patience = PATIENCE;
+            self.spend(0)?;
         }
+        let tag = self.cursor.tag()?;
+        match self.primitive(tag)? {
+            Some(slot) => Ok(Some(slot)),
+            None => self.object(tag),
+        }
+    }
+
+    fn object(&mut self, tag: u8) -> Result<Option<Slot>, V8Error> {
         match tag {
-            b'^' => self.reference().map(Some),
-            b'o' => self.open(What::Object),
-            b'A' => {
-                let length = self.cursor.varint32()?;
-                // Every element takes a byte at least.
-                if length as usize > self.cursor.left() {
-                    return self.cursor.fault(Fault::Truncated);
-                }
-                self.spend(length as usize * size_of::<Slot>())?;
-                self.scratch.reserve(length as usize);
-                self.open(What::Dense { length })
+            b'^' => {
+                let referred = self.reference()?;
+                self.view_of(referred).map(Some)
             }
+            b'o' => self.open(What::Object),
+            b'A' => self.begin_dense(),
             b'a' => {
                 let length = self.cursor.varint32()?;
                 self.open(What::Sparse { length })
             }
+            b';' => self.open(What::Map),
+            b'\'' => self.open(What::Set),
+            b'D' => {
+                let time = self.cursor.double()?;
+                self.whole(Node::Date(canonical(time)))
+            }
+            b'y' => self.whole(Node::Boxed(Slot::TRUE)),
+            b'x' => self.whole(Node::Boxed(Slot::FALSE)),
+            b'n' => {
+                let number = self.cursor.double()?;
+                self.whole(Node::Boxed(Slot::number(number)))
+            }
+            b'z' => {
+                let value = self.big_int()?;
+                self.whole(Node::Boxed(value))
+            }
+            b's' => {
+                let string = self.string()?;
+                self.whole(Node::Boxed(string))
+            }
+            b'R' => self.reg_exp(),
+            b'B' | b'~' => self.buffer(tag == b'~'),
+            b'r' => self.v8_error(),
             b'\\' => self.host_object(),
             // A count of objects that old versions wrote; it says nothing about the value that follows.
             b'?' => {
                 self.cursor.varint32()?;
                 self.value()
             }
-            tag => Err(V8Error { offset: self.cursor.offset() - 1, fault: Fault::UnknownTag(tag) }),
+            tag => Err(V8Error { offset: self.cursor.offset() - 1, fault: unreadable(tag) }),
         }
     }
 
+    /// An object that has nothing to wait for.
+    fn whole(&mut self, node: Node) -> Result<Option<Slot>, V8Error> {
+        Ok(Some(Slot::node(self.node(node)?)))
+    }
+
+    /// An object that is complete when what is in it was read.
     fn open(&mut self, what: What) -> Result<Option<Slot>, V8Error> {
+        self.open_node(Node::Unfinished, what)
+    }
+
+    fn open_node(&mut self, node: Node, what: What) -> Result<Option<Slot>, V8Error> {
         let limit = self.limits.depth;
         if self.frames.len() >= limit {
             return self.cursor.fault(Fault::TooDeep { limit });
         }
-        let node = self.node(Node::Unfinished)?;
+        let node = self.node(node)?;
         self.frames.push(Frame { node, base: self.scratch.len(), what });
         Ok(None)
+    }
+
+    /// Ends the innermost object: what it collected is gone from `scratch`.
+    fn close(&mut self, frame: Frame) -> Slot {
+        self.scratch.truncate(frame.base);
+        self.frames.pop();
+        Slot::node(frame.node)
     }
 
     fn node(&mut self, node: Node) -> Result<usize, V8Error> {
@@ -185,7 +292,8 @@ impl Reader<'_> {
         let used = nodes.len() * size_of::<Node>()
             + (slots.len() + self.scratch.len()) * size_of::<Slot>()
             + texts.len() * size_of::<Span>()
-            + utf8.len();
+            + utf8.len()
+            + self.boxed;
         let limit = self.limits.memory;
         if used.saturating_add(more) > limit {
             return self.cursor.fault(Fault::TooMuchMemory { limit });
@@ -196,98 +304,26 @@ impl Reader<'_> {
     fn reference(&mut self) -> Result<Slot, V8Error> {
         let offset = self.cursor.offset();
         let id = self.cursor.varint32()?;
-        if id as usize >= self.heap.nodes.len() {
-            let known = self.heap.nodes.len();
+        let known = self.heap.nodes.len();
+        if id as usize >= known {
             return Err(V8Error { offset, fault: Fault::DanglingReference { id, known } });
         }
         Ok(Slot::node(id as usize))
     }
-
-    /// Keys and values, up to the tag that ends them.
-    fn pairs(&mut self, frame: Frame, end: u8) -> Result<Option<Slot>, V8Error> {
-        loop {
-            if self.cursor.take(end) {
-                return self.close(frame).map(Some);
-            }
-            let key = self.key(frame.what)?;
-            self.scratch.push(key);
-            match self.value()? {
-                Some(value) => self.scratch.push(value),
-                None => return Ok(None),
-            }
-        }
-    }
-
-    fn key(&mut self, of: What) -> Result<Slot, V8Error> {
-        let offset = self.cursor.offset();
-        let tag = self.cursor.tag()?;
-        let key = self.primitive(tag)?.map(|key| self.heap.key_of(key));
-        let expected = match (key.flatten(), of) {
-            (None, _) => "a key, which is a string or a number,",
-            (Some(key), What::Sparse { length }) if is_beyond(key, length) => {
-                "an index below the array's length"
-            }
-            (Some(key), What::DenseProps { .. }) if is_beyond(key, 0) => "a key that is no index",
-            (Some(key), _) => return Ok(key),
-        };
-        Err(V8Error { offset, fault: Fault::Expected { expected } })
-    }
-
-    fn dense(&mut self, frame: Frame, length: u32) -> Result<Option<Slot>, V8Error> {
-        while self.scratch.len() - frame.base < length as usize {
-            if self.cursor.take(b'-') {
-                self.scratch.push(Slot::HOLE);
-                continue;
-            }
-            match self.value()? {
-                Some(element) => self.scratch.push(element),
-                None => return Ok(None),
-            }
-        }
-        let dense = self.heap.add_slots(self.scratch.get(frame.base..).unwrap_or_default());
-        self.scratch.truncate(frame.base);
-        let what = What::DenseProps { length, dense };
-        self.frames.last_mut().into_iter().for_each(|frame| frame.what = what);
-        self.pairs(Frame { what, ..frame }, b'$')
-    }
-
-    /// Ends the innermost object.
-    fn close(&mut self, frame: Frame) -> Result<Slot, V8Error> {
-        let pairs = (self.scratch.len() - frame.base) as u64 / 2;
-        self.count("properties", pairs)?;
-        let collected = self.scratch.get_mut(frame.base..).unwrap_or_default();
-        let node = match frame.what {
-            What::Object => self.heap.object(collected),
-            What::Dense { length } => self.heap.array(length, Span::default(), collected),
-            What::DenseProps { length, dense } => self.heap.array(length, dense, collected),
-            What::Sparse { length } => self.heap.sparse_array(length, collected),
-        };
-        match frame.what {
-            What::Object => {}
-            What::Dense { length } | What::DenseProps { length, .. } | What::Sparse { length } => {
-                self.count("elements", u64::from(length))?;
-            }
-        }
-        let Ok(node) = node else { return self.cursor.fault(Fault::TwiceTheSameKey) };
-        self.scratch.truncate(frame.base);
-        self.frames.pop();
-        if let Some(unfinished) = self.heap.nodes.get_mut(frame.node) {
-            *unfinished = node;
-        }
-        Ok(Slot::node(frame.node))
-    }
-
-    fn count(&mut self, what: &'static str, found: u64) -> Result<(), V8Error> {
-        let offset = self.cursor.offset();
-        let said = u64::from(self.cursor.varint32()?);
-        if said == found {
-            return Ok(());
-        }
-        Err(V8Error { offset, fault: Fault::Count { what, said, found } })
-    }
 }
 
-/// Whether a key is an index, and not below this length.
-fn is_beyond(key: Slot, length: u32) -> bool {
-    matches!(key.item(), Item::Number(index) if index >= f64::from(length))
+/// There is one NaN.
+fn canonical(number: f64) -> f64 {
+    if number.is_nan() { f64::NAN } else { number }
+}
+
+fn unreadable(tag: u8) -> Fault {
+    match tag {
+        b't' => Fault::NotPortable("a transferred ArrayBuffer"),
+        b'u' => Fault::NotPortable("a SharedArrayBuffer"),
+        b'p' => Fault::NotPortable("a shared object"),
+        b'w' => Fault::NotPortable("a WebAssembly module"),
+        b'm' => Fault::NotPortable("a WebAssembly memory"),
+        tag => Fault::UnknownTag(tag),
+    }
 }

@@ -32,6 +32,16 @@ impl Reader<'_> {
         }))
     }
 
+    /// A string, which must come here.
+    pub(super) fn string(&mut self) -> Result<Slot, V8Error> {
+        let offset = self.cursor.offset();
+        let tag = self.cursor.tag()?;
+        match tag {
+            b'"' | b'c' | b'S' => Ok(self.primitive(tag)?.unwrap_or(Slot::UNDEFINED)),
+            _ => Err(V8Error { offset, fault: Fault::Expected { expected: "a string" } }),
+        }
+    }
+
     /// Latin-1.
     fn one_byte_string(&mut self) -> Result<Slot, V8Error> {
         let length = self.cursor.length()?;
@@ -67,6 +77,7 @@ impl Reader<'_> {
             u64::from_le_bytes(whole)
         });
         let value = BigInt::from_digits(head & 1 != 0, digits.collect());
+        self.boxed += size_of::<BigInt>() + raw.len();
         self.heap.big_ints.push(value);
         Ok(Slot::big_int(self.heap.big_ints.len() - 1))
     }

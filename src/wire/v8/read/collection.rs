@@ -1,0 +1,149 @@
+//! Objects, arrays, maps, sets and regular expressions.
+
+use super::{Frame, Reader, What};
+use crate::wire::v8::collection::RegExp;
+use crate::wire::v8::error::{Fault, V8Error};
+use crate::wire::v8::heap::{Node, Span, TwiceTheSameKey};
+use crate::wire::v8::slot::{Item, Slot};
+
+impl Reader<'_> {
+    pub(super) fn begin_dense(&mut self) -> Result<Option<Slot>, V8Error> {
+        let length = self.cursor.varint32()?;
+        // Every element takes a byte at least.
+        if length as usize > self.cursor.left() {
+            return self.cursor.fault(Fault::Truncated);
+        }
+        self.spend(length as usize * size_of::<Slot>())?;
+        self.scratch.reserve(length as usize);
+        self.open(What::Dense { length })
+    }
+
+    /// Elements, then properties.
+    pub(super) fn dense(&mut self, frame: Frame, length: u32) -> Result<Option<Slot>, V8Error> {
+        while self.scratch.len() - frame.base < length as usize {
+            if self.cursor.take(b'-') {
+                self.scratch.push(Slot::HOLE);
+                continue;
+            }
+            match self.value()? {
+                Some(element) => self.scratch.push(element),
+                None => return Ok(None),
+            }
+        }
+        let dense = self.heap.add_slots(self.scratch.get(frame.base..).unwrap_or_default());
+        self.scratch.truncate(frame.base);
+        let what = What::DenseProps { length, dense };
+        self.frames.last_mut().into_iter().for_each(|frame| frame.what = what);
+        self.pairs(Frame { what, ..frame }, b'$')
+    }
+
+    /// Keys and values, up to the tag that ends them.
+    pub(super) fn pairs(&mut self, frame: Frame, end: u8) -> Result<Option<Slot>, V8Error> {
+        loop {
+            let offset = self.cursor.offset();
+            let tag = self.cursor.tag()?;
+            if tag == end {
+                return self.end_pairs(frame).map(Some);
+            }
+            let key = match self.primitive(tag)? {
+                Some(key) => self.key(key, frame.what, offset)?,
+                None => return expected(offset, "a key, which is a string or a number,"),
+            };
+            self.scratch.push(key);
+            match self.value()? {
+                Some(value) => self.scratch.push(value),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    #[inline]
+    fn key(&mut self, read: Slot, of: What, offset: usize) -> Result<Slot, V8Error> {
+        let Some(key) = self.heap.key_of(read) else {
+            return expected(offset, "a key, which is a string or a number,");
+        };
+        match (key.item(), of) {
+            (Item::Number(index), What::Sparse { length }) if index >= f64::from(length) => {
+                expected(offset, "an index below the array's length")
+            }
+            (Item::Number(_), What::DenseProps { .. }) => expected(offset, "a key that is no index"),
+            _ => Ok(key),
+        }
+    }
+
+    fn end_pairs(&mut self, frame: Frame) -> Result<Slot, V8Error> {
+        let pairs = (self.scratch.len() - frame.base) as u64 / 2;
+        self.count("properties", pairs)?;
+        let collected = self.scratch.get_mut(frame.base..).unwrap_or_default();
+        let node = match frame.what {
+            What::DenseProps { length, dense } => {
+                let node = self.heap.array(length, dense, collected);
+                self.count("elements", u64::from(length))?;
+                node
+            }
+            What::Sparse { length } => {
+                let node = self.heap.sparse_array(length, collected);
+                self.count("elements", u64::from(length))?;
+                node
+            }
+            _ => self.heap.object(collected),
+        };
+        match node {
+            Ok(node) => Ok(self.finish(frame, node)),
+            Err(TwiceTheSameKey) => self.cursor.fault(Fault::TwiceTheSameKey),
+        }
+    }
+
+    pub(super) fn finish(&mut self, frame: Frame, node: Node) -> Slot {
+        if let Some(unfinished) = self.heap.nodes.get_mut(frame.node) {
+            *unfinished = node;
+        }
+        self.close(frame)
+    }
+
+    fn count(&mut self, what: &'static str, found: u64) -> Result<(), V8Error> {
+        let offset = self.cursor.offset();
+        let said = u64::from(self.cursor.varint32()?);
+        if said == found {
+            Ok(())
+        } else {
+            Err(V8Error { offset, fault: Fault::Count { what, said, found } })
+        }
+    }
+
+    /// What a Map or a Set has, up to the tag that ends it; so many values at a time.
+    pub(super) fn entries(
+        &mut self,
+        frame: Frame,
+        end: u8,
+        at_a_time: usize,
+    ) -> Result<Option<Slot>, V8Error> {
+        loop {
+            let found = self.scratch.len() - frame.base;
+            if found.is_multiple_of(at_a_time) && self.cursor.take(end) {
+                self.count("values", found as u64)?;
+                let span: Span = self.heap.add_slots(self.scratch.get(frame.base..).unwrap_or_default());
+                let node = if at_a_time == 2 { Node::Map(span) } else { Node::Set(span) };
+                return Ok(Some(self.finish(frame, node)));
+            }
+            match self.value()? {
+                Some(value) => self.scratch.push(value),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    pub(super) fn reg_exp(&mut self) -> Result<Option<Slot>, V8Error> {
+        let source = self.string()?;
+        let offset = self.cursor.offset();
+        let flags = self.cursor.varint32()?;
+        if !RegExp::are_flags(flags) {
+            return expected(offset, "flags of a regular expression");
+        }
+        self.whole(Node::RegExp { source, flags })
+    }
+}
+
+pub(super) fn expected<T>(offset: usize, expected: &'static str) -> Result<T, V8Error> {
+    Err(V8Error { offset, fault: Fault::Expected { expected } })
+}
