@@ -63,6 +63,7 @@ impl Middle {
                 number: 1,
                 pid: 0,
                 debug_socket: Sockets(folder).at(&format!("{name}-port")),
+                front_socket: Default::default(),
                 http_sockets: HashMap::from([(None, Sockets(folder).at(&format!("{name}-http")))]),
                 cf_header: CF_HEADER.to_owned(),
             };

@@ -282,6 +282,12 @@ impl Draft {
             Some(old) => (old.state.clone(), old.since),
             None => (SessionState::Starting, SystemTime::now()),
         };
+        let direct = LinkName::direct(name.clone());
+        self.next.links.entry(direct.clone()).or_insert_with(|| {
+            let target = Target::Entrypoint { session: name.clone(), entrypoint: None, props: None };
+            let (revision, since) = (self.next.revision, Instant::now());
+            Arc::new(Link { name: direct, target, revision, since })
+        });
         let session = Session { name: name.clone(), classes: classes.into(), exports, state, since };
         self.next.sessions.insert(name, Arc::new(session));
         self.changed = true;
@@ -311,7 +317,7 @@ impl Draft {
     }
 
     fn unknown_link(&self, link: LinkName) -> ChangeError {
-        let nearest = Nearest::of(&link, self.next.links.keys());
+        let nearest = Nearest::of(&link, self.next.links.keys().filter(|name| !name.is_direct()));
         ChangeError::UnknownLink { link, nearest }
     }
 

@@ -1,5 +1,6 @@
 //! Where the HTTP events of a link go.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -14,10 +15,20 @@ use super::switch::{Cuttable, Shared, Ticket, Waits};
 use super::table::{Route, Snapshot};
 use crate::session::Generation;
 
+/// Which of its sockets a generation takes an event at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Door {
+    /// The one of the link's entrypoint.
+    Entrypoint,
+    /// The one for what comes from outside. These events are over no link, so they are in no count.
+    Front,
+}
+
 /// Routes the HTTP events of one link by the snapshot of their moment.
 pub(super) struct LinkRoute {
     shared: Arc<Shared>,
     link: LinkName,
+    door: Door,
     /// Held by the oldest waiting event; fair, so the others follow in order.
     gate: Mutex<()>,
     waiting: AtomicUsize,
@@ -29,30 +40,34 @@ pub(super) struct LinkRoute {
 pub(super) struct Routes(pub Arc<LinkRoute>);
 
 impl LinkRoute {
-    pub fn new(shared: Arc<Shared>, link: LinkName) -> Self {
+    pub fn new(shared: Arc<Shared>, link: LinkName, door: Door) -> Self {
         LinkRoute {
             shared,
             link,
+            door,
             gate: Mutex::new(()),
             waiting: AtomicUsize::new(0),
             waiting_bytes: AtomicUsize::new(0),
         }
     }
 
+    /// Where events are counted, if these are.
+    fn counted(&self) -> Option<&Arc<Shared>> {
+        (self.door == Door::Entrypoint).then_some(&self.shared)
+    }
+
     /// The target that takes an event now, or why none does.
     fn now(&self, snapshot: &Snapshot, refused: Option<&Refusal>) -> Result<Routed, NotNow> {
         match snapshot.route(&self.link) {
-            Route::Gone => {
-                let text =
-                    format!("There is no link {}. `jackfield links` shows those that there are.", self.link);
-                Err(NotNow::Never(RouteError::Unavailable(text)))
-            }
+            Route::Gone => Err(NotNow::Never(RouteError::Unavailable(Snapshot::gone(&self.link)))),
             Route::Parked(_, why) => Err(NotNow::For(why)),
             Route::Ready(link, generation) => {
-                let upstream = match upstream(&link, &generation) {
-                    Ok(upstream) => upstream,
-                    Err(error) => return Err(NotNow::Never(error)),
+                let upstream = match self.door {
+                    Door::Entrypoint => entrypoint(&link, &generation),
+                    Door::Front => Ok(generation.front_socket.as_path()),
                 };
+                let upstream = upstream.and_then(|socket| upstream_at(socket, &generation));
+                let upstream = upstream.map_err(NotNow::Never)?;
                 if let Some(refused) = refused.filter(|refused| refused.upstream.socket == upstream.socket) {
                     return Err(NotNow::For(format!(
                         "session {} does not answer: {}",
@@ -62,7 +77,7 @@ impl LinkRoute {
                 let lease = Arc::new(EventLease {
                     cut: self.shared.cuttable(&link.name, link.revision),
                     _ticket: self.shared.ticket(&link, &generation),
-                    shared: self.shared.clone(),
+                    counted: self.counted().cloned(),
                 });
                 Ok(Routed { upstream, lease })
             }
@@ -73,8 +88,8 @@ impl LinkRoute {
     async fn park(&self, event: &EventMeta<'_>) -> Result<Routed, RouteError> {
         let _waiting = self.enter(event.bytes)?;
         // An attempt that was refused has been counted when it waited before, or had no reason to.
-        if event.refused.is_none() {
-            self.shared.count_parked();
+        if let Some(shared) = self.counted().filter(|_| event.refused.is_none()) {
+            shared.count_parked();
         }
         let settings = &self.shared.settings;
         let deadline = tokio::time::Instant::from_std(event.began + settings.park_for);
@@ -137,8 +152,9 @@ enum NotNow {
     Never(RouteError),
 }
 
-fn upstream(link: &Link, generation: &Generation) -> Result<Upstream, RouteError> {
-    let Generation { session, number, .. } = generation;
+/// The socket for a link's entrypoint.
+fn entrypoint<'a>(link: &Link, generation: &'a Generation) -> Result<&'a Path, RouteError> {
+    let session = &generation.session;
     let (entrypoint, props) = match &link.target {
         Target::Entrypoint { entrypoint, props, .. } => (entrypoint, props),
         Target::ActorClass { .. } => {
@@ -161,21 +177,22 @@ fn upstream(link: &Link, generation: &Generation) -> Result<Upstream, RouteError
             entrypoint.as_deref().unwrap_or("default")
         )));
     };
-    let Ok(cf_header) = HeaderName::try_from(&generation.cf_header) else {
+    Ok(socket)
+}
+
+fn upstream_at(socket: &Path, generation: &Generation) -> Result<Upstream, RouteError> {
+    let Generation { session, number, cf_header, .. } = generation;
+    let Ok(cf_header) = HeaderName::try_from(cf_header) else {
         return Err(RouteError::Unsupported(format!("Session {session} has no header for `cf`.")));
     };
-    Ok(Upstream {
-        socket: socket.as_path().into(),
-        cf_header,
-        label: format!("{session} generation {number}").into(),
-    })
+    Ok(Upstream { socket: socket.into(), cf_header, label: format!("{session} generation {number}").into() })
 }
 
 impl HttpRoute for Routes {
     async fn begin(&self, event: &EventMeta<'_>) -> Result<Routed, RouteError> {
         let route = &*self.0;
-        if event.refused.is_none() {
-            route.shared.count_began();
+        if let Some(shared) = route.counted().filter(|_| event.refused.is_none()) {
+            shared.count_began();
         }
         let found = match route.waiting.load(Relaxed) {
             // Nobody waits: the moment decides.
@@ -187,8 +204,8 @@ impl HttpRoute for Routes {
             Err(NotNow::For(_)) => route.park(event).await,
             Err(NotNow::Never(error)) => Err(error),
         };
-        if routed.is_err() {
-            route.shared.count_failed();
+        if let (Err(_), Some(shared)) = (&routed, route.counted()) {
+            shared.count_failed();
         }
         routed
     }
@@ -198,7 +215,7 @@ impl HttpRoute for Routes {
 struct EventLease {
     cut: Cuttable,
     _ticket: Ticket,
-    shared: Arc<Shared>,
+    counted: Option<Arc<Shared>>,
 }
 
 impl Lease for EventLease {
@@ -207,14 +224,16 @@ impl Lease for EventLease {
     }
 
     fn broken(&self, _why: &str) {
-        self.shared.count_broken(1);
+        if let Some(shared) = &self.counted {
+            shared.count_broken(1);
+        }
     }
 }
 
 impl Drop for EventLease {
     fn drop(&mut self) {
-        if self.cut.token().is_cancelled() {
-            self.shared.count_cut(1);
+        if let Some(shared) = self.counted.as_ref().filter(|_| self.cut.token().is_cancelled()) {
+            shared.count_cut(1);
         }
     }
 }

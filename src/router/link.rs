@@ -43,10 +43,24 @@ impl LinkName {
     pub fn new(session: SessionName, binding: impl Into<String>) -> Self {
         Self { session, binding: binding.into() }
     }
+
+    /// The way straight to a session, past all links: for what comes from outside, and for the user's own tools. No
+    /// text means it, so nobody can move it.
+    pub(super) fn direct(session: SessionName) -> Self {
+        Self { session, binding: String::new() }
+    }
+
+    /// Whether it is the way straight to a session.
+    pub fn is_direct(&self) -> bool {
+        self.binding.is_empty()
+    }
 }
 
 impl fmt::Display for LinkName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_direct() {
+            return self.session.fmt(f);
+        }
         write!(f, "{}/{}", self.session, self.binding)
     }
 }

@@ -3,6 +3,7 @@
 pub mod change;
 pub mod http;
 mod http_route;
+mod ingress;
 pub mod link;
 pub mod retarget;
 mod serve;
@@ -10,6 +11,7 @@ pub mod switch;
 pub mod table;
 
 pub use change::{Change, ChangeError};
+pub use ingress::Ingress;
 pub use link::{Aim, Kind, Link, LinkName, LinkTextError, Revision, Target};
 pub use retarget::{Barrier, Leases, Moved, retarget};
 pub use serve::{Face, Router};

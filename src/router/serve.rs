@@ -1,5 +1,6 @@
 //! The router: threads, faces, and what an operator may do to links while events flow.
 
+use std::convert::Infallible;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::http::{FaceConfig, HttpFace, Upstreams};
-use super::http_route::{LinkRoute, Routes};
+use super::http_route::{Door, LinkRoute, Routes};
 use super::link::{LinkName, Revision};
 use super::retarget::{Barrier, Leases};
 use super::switch::{Settings, Shared};
@@ -24,12 +25,12 @@ use crate::session::{Drain, Generation, SessionName};
 /// Serves faces over a link table. Its connections run on threads of its own.
 pub struct Router {
     links: Arc<Links>,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     /// Connections to targets' HTTP sockets, one pool for each thread.
     upstreams: Vec<(Handle, Upstreams)>,
     /// Faces so far: they take the threads in turn.
     faces: AtomicUsize,
-    lifetime: Lifetime,
+    pub(super) lifetime: Lifetime,
     /// Dropped last: tasks of the others run on it.
     threads: Threads,
 }
@@ -112,7 +113,7 @@ impl Router {
         capnp_host: String,
         cf_header: HeaderName,
     ) -> io::Result<Face> {
-        let route = Routes(Arc::new(LinkRoute::new(self.shared.clone(), link.clone())));
+        let route = Routes(Arc::new(LinkRoute::new(self.shared.clone(), link.clone(), Door::Entrypoint)));
         let name = link.to_string();
         let config = FaceConfig { link: name.clone(), capnp_host, cf_header };
         let (handle, upstreams) = self.thread();
@@ -131,7 +132,7 @@ impl Router {
 
     /// The thread of the next face. A face's callers stay on the thread that accepts them: they are one process, which
     /// has but one thread itself, and a connection that changed threads would cost two more wake-ups.
-    fn thread(&self) -> &(Handle, Upstreams) {
+    pub(super) fn thread(&self) -> &(Handle, Upstreams) {
         let index = self.faces.fetch_add(1, Relaxed) % self.upstreams.len().max(1);
         self.upstreams.get(index).unwrap_or_else(|| unreachable!("there is at least one thread"))
     }
@@ -160,23 +161,33 @@ impl Router {
     ) -> io::Result<Face> {
         let _enter = on.enter();
         let listener = listen(path)?;
+        let path = path.to_owned();
+        let accepting = async move {
+            loop {
+                serve(accept(&listener, &name).await);
+            }
+        };
+        Ok(self.until_stopped(accepting, move || drop(std::fs::remove_file(&path))))
+    }
+
+    /// Runs `accepting` on the current runtime until the face is dropped or the router drains, and `gone` after it.
+    pub(super) fn until_stopped(
+        &self,
+        accepting: impl Future<Output = Infallible> + Send + 'static,
+        gone: impl FnOnce() + Send + 'static,
+    ) -> Face {
         let stop = CancellationToken::new();
         let (stopped, draining) = (stop.clone(), self.lifetime.draining().clone());
-        let path = path.to_owned();
         self.lifetime.spawn(async move {
-            loop {
-                let socket = tokio::select! {
-                    biased;
-                    () = stopped.cancelled() => break,
-                    () = draining.cancelled() => break,
-                    socket = accept(&listener, &name) => socket,
-                };
-                serve(socket);
+            tokio::select! {
+                biased;
+                () = stopped.cancelled() => {}
+                () = draining.cancelled() => {}
+                never = accepting => match never {},
             }
-            drop(listener);
-            let _ = std::fs::remove_file(&path);
+            gone();
         });
-        Ok(Face { stop })
+        Face { stop }
     }
 
     /// Stops: no new callers, events in flight may end within `grace`, then everything is dropped.

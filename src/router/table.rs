@@ -54,6 +54,7 @@ pub struct Snapshot {
     /// The last revision that changed a link. What optimistic changes are compared with, since a restarted session
     /// should not spoil them.
     pub relinked: Revision,
+    /// With the direct way to each session among them.
     pub(super) links: FastMap<LinkName, Arc<Link>>,
     pub(super) sessions: FastMap<SessionName, Arc<Session>>,
 }
@@ -80,9 +81,9 @@ impl Snapshot {
         self.sessions.get(name)
     }
 
-    /// All links, by name.
+    /// All links, by name. The direct ways to sessions are none.
     pub fn links(&self) -> Vec<&Arc<Link>> {
-        let mut all: Vec<_> = self.links.values().collect();
+        let mut all: Vec<_> = self.links.values().filter(|link| !link.name.is_direct()).collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
     }
@@ -98,6 +99,14 @@ impl Snapshot {
     pub fn is_newest(&self, session: &SessionName, number: u64) -> bool {
         let state = self.sessions.get(session).map(|session| &session.state);
         matches!(state, Some(SessionState::Up(generation)) if generation.number == number)
+    }
+
+    /// What an event is told that came by `name` and found nothing there.
+    pub(in crate::router) fn gone(name: &LinkName) -> String {
+        match name.is_direct() {
+            true => format!("There is no session {name}. `jackfield ls` shows those that there are."),
+            false => format!("There is no link {name}. `jackfield links` shows those that there are."),
+        }
     }
 
     /// Follows a link to the newest listening generation of its target.

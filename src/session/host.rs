@@ -89,7 +89,7 @@ impl Host {
             http_sockets: http_sockets
                 .map(|(index, entrypoint)| (entrypoint, self.runtime.http_socket(&spec.name, start, index)))
                 .collect(),
-            listen: spec.listen,
+            front_socket: Some(self.runtime.front_socket(&spec.name, start)),
             state_folder: spec.stores_objects().then(|| self.state_folder(&spec.name)).transpose()?,
             ..self.deaf_wiring(spec)
         })
@@ -106,7 +106,7 @@ impl Host {
                 .collect(),
             debug_face: self.runtime.debug_face(&spec.name),
             cf_header: self.runtime.cf_header().to_owned(),
-            listen: None,
+            front_socket: None,
             state_folder: None,
         }
     }
@@ -118,6 +118,7 @@ impl Host {
             pid: 0,
             debug_socket: self.runtime.debug_socket(&spec.name, start),
             http_sockets: wiring.http_sockets.iter().cloned().collect(),
+            front_socket: self.runtime.front_socket(&spec.name, start),
             cf_header: wiring.cf_header.clone(),
         }
     }

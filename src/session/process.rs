@@ -167,8 +167,8 @@ impl Running {
         running.feed(message);
         let sockets =
             wiring.http_sockets.iter().map(|(entrypoint, _)| config::socket_name(entrypoint.as_deref()));
-        let listen = wiring.listen.map(|_| config::LISTEN.to_owned());
-        let awaited = sockets.chain(listen).chain([DEBUG_PORT.to_owned()]).collect();
+        let others = [config::FRONT, DEBUG_PORT].map(str::to_owned);
+        let awaited = sockets.chain(others).collect();
         running.listening(control, awaited).await?;
         running.close_sockets_to_others()?;
         Ok(running)

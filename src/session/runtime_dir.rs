@@ -154,6 +154,11 @@ impl RuntimeDir {
         self.folder.join(format!("g-{}-{start}-{index}", short_hash(&session.to_string())))
     }
 
+    /// Where one start of a session takes what comes from outside.
+    pub fn front_socket(&self, session: &SessionName, start: u64) -> PathBuf {
+        self.folder.join(format!("g-{}-{start}-front", short_hash(&session.to_string())))
+    }
+
     /// Writes down a child, so that the next owner can end it if we are killed.
     pub(super) fn adopt(&self, child: Identity) -> Result<(), RuntimeDirError> {
         let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);

@@ -21,7 +21,9 @@ pub struct Generation {
     /// Where plain HTTP for each entrypoint goes; `None` is the default export. An entrypoint that no link named when
     /// this generation was started is missing here.
     pub http_sockets: HashMap<Option<String>, PathBuf>,
-    /// The header that carries `request.cf` on the sockets above. Random per run: a worker that knew it could forge
+    /// Where ordinary HTTP for the default export goes, of browsers and curl.
+    pub front_socket: PathBuf,
+    /// The header that carries `request.cf` on the HTTP sockets. Random per run: a worker that knew it could forge
     /// its caller's `cf`.
     pub cf_header: String,
 }
@@ -34,7 +36,7 @@ impl Generation {
 
     /// All socket files of the process.
     pub(super) fn sockets(&self) -> impl Iterator<Item = &Path> {
-        self.http_sockets.values().chain([&self.debug_socket]).map(PathBuf::as_path)
+        self.http_sockets.values().chain([&self.front_socket, &self.debug_socket]).map(PathBuf::as_path)
     }
 }
 

@@ -108,6 +108,12 @@ impl Sessions {
     /// Makes the running sessions those of `project`. New processes are started first; if one does not start, nothing
     /// has changed.
     pub async fn apply(&mut self, project: &Project) -> Result<Applied, StartFailures> {
+        let applied = self.bring_up(project).await?;
+        Ok(Applied { stopped: self.take_down(project), ..applied })
+    }
+
+    /// The first half of [`Sessions::apply`]: what `project` declares runs, and all that it does not name still does.
+    pub async fn bring_up(&mut self, project: &Project) -> Result<Applied, StartFailures> {
         self.reap();
         let mut applied = Applied::default();
         let mut wanted = Vec::new();
@@ -132,15 +138,20 @@ impl Sessions {
                 Err(error) => failures.push(error),
             }
         }
+        if failures.is_empty() { Ok(applied) } else { Err(StartFailures(failures)) }
+    }
+
+    /// The second half: sessions that `project` does not name are stopped, once their calls have ended. Returns them.
+    pub fn take_down(&mut self, project: &Project) -> Vec<SessionName> {
         let gone = |name: &&SessionName| project.session(name).is_none();
-        applied.stopped = self.kept.keys().filter(gone).cloned().collect();
-        for name in &applied.stopped {
+        let gone: Vec<_> = self.kept.keys().filter(gone).cloned().collect();
+        for name in &gone {
             if let Some(kept) = self.kept.remove(name) {
                 kept.stop.cancel();
                 self.leaving.push((name.clone(), kept.ended));
             }
         }
-        if failures.is_empty() { Ok(applied) } else { Err(StartFailures(failures)) }
+        gone
     }
 
     /// Ends the current process of a session as a crash would. False if there is no such session.

@@ -58,6 +58,7 @@ fn up(name: &str, number: u64) -> SessionState {
         pid: 1,
         debug_socket: PathBuf::from("debug"),
         http_sockets: Default::default(),
+        front_socket: PathBuf::from("front"),
         cf_header: "cf".to_owned(),
     }))
 }

@@ -9,6 +9,7 @@ mod fuzz_bodies;
 mod handle;
 mod hostile_peers;
 mod http_face;
+mod ingress;
 mod links;
 mod peers;
 mod replay;

@@ -55,7 +55,7 @@ async fn a_session_serves_its_entrypoints_with_its_bindings() {
     let expected = r#"["https://host.example/path?q=1",{"c":1},"t",{"a":[1,true]},"p","n"]"#;
     assert!(answer.contains(expected), "{answer}");
     assert!(get(&http(&up, Some("Admin")), "http://x/", "").await.ends_with("admin"));
-    for socket in up.http_sockets.values().chain([&up.debug_socket]) {
+    for socket in up.http_sockets.values().chain([&up.front_socket, &up.debug_socket]) {
         assert_eq!(socket.metadata().unwrap().mode() & 0o777, 0o600, "{}", socket.display());
     }
 
@@ -240,7 +240,7 @@ async fn a_process_that_never_listens_and_one_that_never_ends_are_killed() {
     std::fs::write(&dumb, "#!/bin/sh\necho waiting >&2\nexec sleep 600\n").unwrap();
     std::fs::set_permissions(&dumb, PermissionsExt::from_mode(0o700)).unwrap();
     let said = bench.start_with(&dumb, times).await.unwrap_err().to_string();
-    let expected = "session `web` does not start: workerd does not listen (debug-port, default export) after 300ms\n  | waiting";
+    let expected = "session `web` does not start: workerd does not listen (debug-port, default export, front) after 300ms\n  | waiting";
     assert_eq!(said, expected);
 
     // A request that never ends keeps workerd from ending.

@@ -1,18 +1,9 @@
 //! `jackfield up` with real sessions: started, called, retargeted, reloaded, stopped, and nothing left behind.
 
-use std::path::PathBuf;
-use std::process::Stdio;
-use std::time::Duration;
-
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::net::TcpStream;
-use tokio::process::{Child, ChildStdout, Command};
 
-use crate::support::workerd::workerd_path;
-
-const DEADLINE: Duration = Duration::from_secs(60);
+use crate::support::up::{DEADLINE, Up, command};
 
 const WEB: &str = "export default { async fetch(request, env) {
     const answer = await env.API.hello();
@@ -30,85 +21,15 @@ export class Admin extends WorkerEntrypoint {
 }
 export class Room {}";
 
-/// A project that is up.
-struct Up {
-    folder: tempfile::TempDir,
-    child: Child,
-    events: Lines<BufReader<ChildStdout>>,
-    port: u16,
-}
+const FILES: [(&str, &str); 2] = [("web.js", WEB), ("api.js", API)];
 
-impl Up {
-    async fn start() -> Self {
-        let folder = tempfile::Builder::new().prefix("jf").tempdir_in("/tmp").unwrap();
-        // Free when it is asked for; nobody else takes it in the moment until workerd does, or the test says so.
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let project = format!(
-            "[sessions.web]\nscript = \"web.js\"\ncompatibility_date = \"2026-11-01\"\nlisten = \"127.0.0.1:{port}\"\n\
-             [sessions.web.services]\nAPI = \"api@blue\"\n{}{}",
-            api("blue"),
-            api("green")
-        );
-        for (name, text) in [("jackfield.toml", project.as_str()), ("web.js", WEB), ("api.js", API)] {
-            std::fs::write(folder.path().join(name), text).unwrap();
-        }
-        let mut child = command(&folder, &["up", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
-        let events = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut up = Self { folder, child, events, port };
-        up.event("ready").await;
-        up
-    }
-
-    /// The next event of that name.
-    async fn event(&mut self, name: &str) -> Value {
-        let next = async {
-            while let Some(line) = self.events.next_line().await.unwrap() {
-                let event: Value = serde_json::from_str(&line).unwrap();
-                if event["event"] == name {
-                    return event;
-                }
-            }
-            panic!("it ended before {name}");
-        };
-        tokio::time::timeout(DEADLINE, next).await.unwrap_or_else(|_| panic!("no {name} in time"))
-    }
-
-    async fn ask(&self, words: &[&str]) -> (i32, Value, String) {
-        let output =
-            tokio::time::timeout(DEADLINE, command(&self.folder, words).output()).await.unwrap().unwrap();
-        let told = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        (output.status.code().unwrap(), told, String::from_utf8(output.stderr).unwrap())
-    }
-
-    async fn fetch(&self) -> String {
-        let fetched = async {
-            let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
-            stream.write_all(b"GET / HTTP/1.1\r\nhost: web\r\nconnection: close\r\n\r\n").await.unwrap();
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await.unwrap();
-            answer.split_once("\r\n\r\n").unwrap().1.to_owned()
-        };
-        tokio::time::timeout(DEADLINE, fetched).await.expect("no answer")
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(self.child.id().unwrap().cast_signed()).unwrap();
-        rustix::process::kill_process(pid, signal).unwrap();
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.folder.path().join(name), text).unwrap();
-    }
-
-    /// Waits for the end; nothing may be left.
-    async fn ended(mut self) -> i32 {
-        let status =
-            tokio::time::timeout(DEADLINE, self.child.wait()).await.expect("it does not end").unwrap();
-        let left: Vec<PathBuf> =
-            self.folder.path().join("run").read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
-        assert_eq!(left, Vec::<PathBuf>::new());
-        status.code().unwrap()
-    }
+fn project() -> String {
+    format!(
+        "[sessions.web]\nscript = \"web.js\"\ncompatibility_date = \"2026-11-01\"\nlisten = \"127.0.0.1:PORT\"\n\
+         [sessions.web.services]\nAPI = \"api@blue\"\n{}{}",
+        api("blue"),
+        api("green")
+    )
 }
 
 fn api(scope: &str) -> String {
@@ -117,20 +38,9 @@ fn api(scope: &str) -> String {
     )
 }
 
-fn command(folder: &tempfile::TempDir, words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_jackfield"));
-    command
-        .args(words)
-        .env("JACKFIELD_WORKERD", workerd_path())
-        .env("JACKFIELD_RUNTIME_DIR", folder.path().join("run"))
-        .current_dir(folder.path())
-        .kill_on_drop(true);
-    command
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_link_moves_while_everything_runs_and_all_ends_with_down() {
-    let up = Up::start().await;
+    let up = Up::start(&project(), &FILES).await;
     assert_eq!(up.fetch().await, "hello from blue, fetched from blue");
     let (code, sessions, _) = up.ask(&["ls", "--json"]).await;
     let sessions = sessions["sessions"].as_array().unwrap().clone();
@@ -175,7 +85,7 @@ async fn a_link_moves_while_everything_runs_and_all_ends_with_down() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_edit_is_applied_by_reload_and_by_sighup_and_a_bad_one_changes_nothing() {
-    let mut up = Up::start().await;
+    let mut up = Up::start(&project(), &FILES).await;
     up.write("api.js", "export default { this is no JavaScript");
     let (code, _, said) = up.ask(&["reload"]).await;
     assert_eq!(code, 2, "{said}");

@@ -1,15 +1,18 @@
 //! Which faces are open, and where they listen.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use hyper::header::HeaderName;
 
-use crate::router::{self, LinkName, Router};
-use crate::session::{RuntimeDir, SessionName, config};
+use crate::router::{self, Ingress, LinkName, Router};
+use crate::session::project::{self, Part};
+use crate::session::{Project, ProjectError, RuntimeDir, SessionName, config};
 
 /// A listener that a calling session connects to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -34,11 +37,12 @@ pub(super) struct Faces {
     router: Arc<Router>,
     runtime: Arc<RuntimeDir>,
     open: HashMap<Face, router::Face>,
+    ingresses: HashMap<SocketAddr, Ingress>,
 }
 
 impl Faces {
     pub(super) fn new(router: Arc<Router>, runtime: Arc<RuntimeDir>) -> Self {
-        Self { router, runtime, open: HashMap::new() }
+        Self { router, runtime, open: HashMap::new(), ingresses: HashMap::new() }
     }
 
     /// Listens where the sessions are told to look for it. A face outlives generations of its caller.
@@ -66,5 +70,57 @@ impl Faces {
 
     pub(super) fn close(&mut self, face: &Face) {
         self.open.remove(face);
+    }
+
+    /// Listens at all addresses that a project names; those that are new lead to their sessions at once.
+    ///
+    /// # Errors
+    /// What is wrong with the addresses. Those that were free are listened at: [`Faces::settle`] tells which stay.
+    pub(super) fn bind(&mut self, project: &Project) -> Result<(), ProjectError> {
+        let mut problems = Vec::new();
+        for (address, session) in addresses(project) {
+            let Entry::Vacant(vacant) = self.ingresses.entry(address) else { continue };
+            match self.router.serve_ingress(address, session.clone()) {
+                Ok(ingress) => drop(vacant.insert(ingress)),
+                Err(error) => problems.push(project::Problem {
+                    at: project.places.find(session, Part::Listen),
+                    what: format!("session `{session}` cannot be reached at {address}"),
+                    why: taken(&error),
+                    nearest: None,
+                }),
+            }
+        }
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(ProjectError::Invalid { file: project.file.clone(), problems }),
+        }
+    }
+
+    /// Leads the addresses of a project to its sessions, and closes all others.
+    pub(super) fn settle(&mut self, project: &Project) {
+        let wanted: HashMap<_, _> = addresses(project).collect();
+        self.ingresses.retain(|address, _| wanted.contains_key(address));
+        for (address, session) in wanted {
+            if let Some(ingress) = self.ingresses.get(&address) {
+                ingress.lead(session.clone());
+            }
+        }
+    }
+}
+
+fn addresses(project: &Project) -> impl Iterator<Item = (SocketAddr, &SessionName)> {
+    project.sessions.iter().filter_map(|spec| Some((spec.listen?, &spec.name)))
+}
+
+fn taken(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program listens there; end it, or choose another port".to_owned()
+        }
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address; use 127.0.0.1".to_owned(),
+        io::ErrorKind::PermissionDenied => {
+            "only root may listen there; choose a port from 1024 on".to_owned()
+        }
+        _ => error.to_string(),
     }
 }

@@ -87,11 +87,11 @@ impl Daemon {
         let failed = |error| Problem::new(Code::Failed, format!("cannot watch processes: {error}"));
         let host = Host::new(workerd, &project.root, runtime.clone(), output, times).map_err(failed)?;
         let host = Arc::new(host);
-        let wrong = |error| Problem::from(error).hint("nothing was started; put it right and try again");
         let project = survey(&host, project, None).await.map_err(wrong)?;
         let faces = Faces::new(router.clone(), runtime.clone());
         let mut desk =
             Desk { table: table.clone(), router: router.clone(), faces, runtime, grace: times.drain };
+        desk.faces.bind(&project).map_err(wrong)?;
         desk.prepare(&plan::plan(None, &project, &table.snapshot()))?;
         let sink = Arc::new(Both { table: table.clone(), watcher });
         let sessions = Sessions::start(host.clone(), sink, router.clone(), &project)
@@ -195,4 +195,8 @@ impl Operator for Daemon {
         self.stopping.cancel();
         self.ask(Command::Down).await
     }
+}
+
+fn wrong(error: impl Into<Problem>) -> Problem {
+    error.into().hint("nothing was started; put it right and try again")
 }

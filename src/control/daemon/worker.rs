@@ -92,26 +92,34 @@ impl Worker {
         let project = load(old.file.clone()).await?;
         let project = survey(&self.host, project, Some(&old)).await.map_err(unchanged)?;
         let plan = plan(Some(&old), &project, &self.desk.table.snapshot());
-        self.desk.prepare(&plan)?;
-        let applied = match self.sessions.apply(&project).await {
+        let bound = self.desk.faces.bind(&project).map_err(unchanged);
+        if let Err(problem) = bound.and_then(|()| self.desk.prepare(&plan)) {
+            self.desk.faces.settle(&old);
+            return Err(problem);
+        }
+        let applied = match self.sessions.bring_up(&project).await {
             Ok(applied) => applied,
             Err(failures) => {
                 self.desk.undo(plan);
+                self.desk.faces.settle(&old);
                 return Err(unchanged(Problem::new(Code::StartFailed, failures.to_string())));
             }
         };
+        // Whatever leads to a session that goes is led elsewhere before it does.
+        self.desk.faces.settle(&project);
         let Plan { before, after, close, .. } = plan;
         let now = self.desk.table.snapshot();
         let moved = relinked(&before.into_iter().chain(after.clone()).collect::<Vec<_>>(), &now);
         let router = &*self.desk.router;
         let in_force = retarget(&self.desk.table, router, router, after, None, false).await?;
         close.iter().for_each(|face| self.desk.faces.close(face));
+        let removed = self.sessions.take_down(&project);
         self.project.store(Arc::new(project));
         Ok(Reloaded {
             revision: in_force.revision,
             added: applied.started,
             restarted: applied.replaced,
-            removed: applied.stopped,
+            removed,
             relinked: moved,
         })
     }

@@ -15,10 +15,11 @@ use tokio::net::{UnixListener, UnixStream};
 
 use super::body::FaceBody;
 use super::forward::{self, Forwarded};
+use super::headers;
 use super::page;
 use super::pool::Upstreams;
 use super::route::Route;
-use super::settings::{self, Io};
+use super::settings;
 use super::stream::Stream;
 use super::upgrade::{self, Opened, Tunnel, TunnelError};
 use crate::net::Lifetime;
@@ -122,17 +123,7 @@ impl<R: Route> HttpFace<R> {
                 Ok::<_, Infallible>(response)
             }
         });
-        let io = Io::new(Stream::new(socket.into_std()?)?);
-        let connection = settings::server().serve_connection(io, service).with_upgrades();
-        let mut connection = std::pin::pin!(connection);
-        tokio::select! {
-            biased;
-            ended = &mut connection => ended?,
-            () = self.lifetime.draining().cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await?;
-            }
-        }
+        settings::serve(Stream::new(socket.into_std()?)?, service, &self.lifetime).await?;
         let next = handover.lock().unwrap_or_else(PoisonError::into_inner).take();
         match next {
             None => Ok(()),
@@ -145,12 +136,13 @@ impl<R: Route> HttpFace<R> {
         }
     }
 
-    async fn serve(&self, request: Request<Incoming>) -> (Response<FaceBody>, Option<Handover>) {
+    async fn serve(&self, mut request: Request<Incoming>) -> (Response<FaceBody>, Option<Handover>) {
         if request.method() == Method::CONNECT && request.uri().port().is_none() {
             return self.capnp_connect(request);
         }
+        let cf = headers::take_cf(request.headers_mut(), &self.config.cf_header);
         let Forwarded { response, tunnel } =
-            forward::forward(&self.route, &self.upstreams, &self.config.cf_header, request).await;
+            forward::forward(&self.route, &self.upstreams, cf, request).await;
         (response, tunnel.map(Handover::Tunnel))
     }
 

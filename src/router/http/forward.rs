@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hyper::body::Incoming;
-use hyper::header::{HeaderName, UPGRADE};
+use hyper::header::{HeaderValue, UPGRADE};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::body::{FaceBody, RequestBody, ResponseBody};
@@ -25,20 +25,19 @@ impl From<Response<FaceBody>> for Forwarded {
     }
 }
 
-/// Takes one request through `route` to an upstream.
+/// Takes one request through `route` to an upstream, with `cf` for the target.
 ///
 /// # Cancellation
 /// Dropping the future, which hyper does when the caller goes away, aborts the exchange with the upstream.
 pub(super) async fn forward<R: Route>(
     route: &R,
     upstreams: &Upstreams,
-    caller_cf: &HeaderName,
+    cf: Option<HeaderValue>,
     mut request: Request<Incoming>,
 ) -> Forwarded {
     let began = Instant::now();
     let kind = kind(&request);
     let caller = (kind != EventKind::Fetch).then(|| hyper::upgrade::on(&mut request));
-    let cf = headers::take_cf(request.headers_mut(), caller_cf);
     let bytes = headers::size(request.headers());
     let mut request = request.map(RequestBody::new);
     let mut refused: Option<Refusal> = None;

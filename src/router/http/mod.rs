@@ -1,8 +1,11 @@
-//! The HTTP side of a link face.
+//! HTTP on its way through: the HTTP side of a link face, and the ingress of a session.
 //!
 //! A link face is one unix socket per caller binding. A calling workerd opens it for two reasons: `CONNECT <name>` for
 //! JS RPC, whose socket is handed on to the Cap'n Proto side, and everything else (fetch, WebSocket, `connect()`),
 //! which is forwarded here to the unix socket of the link's target of that moment.
+//!
+//! An ingress is the address at which people reach a session: what arrives there goes to the session's newest
+//! generation in the same way.
 //!
 //! What always holds:
 //! - Nothing a worker can observe of the other worker is added or taken away: URL, header order within a name, reason
@@ -16,7 +19,7 @@ mod body;
 mod face;
 mod forward;
 mod headers;
-
+mod ingress;
 mod page;
 mod pool;
 mod route;
@@ -25,6 +28,6 @@ mod stream;
 mod upgrade;
 
 pub use face::{CapnpSocket, FaceConfig, HttpFace};
-
+pub use ingress::Ingress;
 pub use pool::Upstreams;
 pub use route::{EventKind, EventMeta, Lease, Refusal, Route, RouteError, Routed, Upstream};

@@ -50,7 +50,7 @@ pub struct Refusal {
 /// One HTTP socket of one generation of a session.
 #[derive(Clone, Debug)]
 pub struct Upstream {
-    /// Its unix socket, `style = proxy`. A generation has paths of its own, so the path names the generation too.
+    /// Its unix socket. A generation has paths of its own, so the path names the generation too.
     pub socket: Arc<Path>,
     /// The header in which that generation takes `cf`.
     pub cf_header: HeaderName,

@@ -1,9 +1,14 @@
 //! How both sides of the face speak HTTP/1.1.
 
+use std::error::Error;
+
+use hyper::body::{Body, Incoming};
+use hyper::service::HttpService;
 use hyper::{client, server};
 use hyper_util::rt::TokioIo;
 
 use super::stream::Stream;
+use crate::net::Lifetime;
 
 /// What hyper drives on both sides.
 pub(super) type Io = TokioIo<Stream>;
@@ -17,7 +22,7 @@ const MAX_HEADERS: usize = 2_048;
 pub(super) const EARLY_ANSWER: usize = 4 << 20;
 
 /// The side that faces the calling workerd.
-pub(super) fn server() -> server::conn::http1::Builder {
+fn server() -> server::conn::http1::Builder {
     let mut builder = server::conn::http1::Builder::new();
     builder
         // An idle or stopped caller is healthy.
@@ -28,6 +33,27 @@ pub(super) fn server() -> server::conn::http1::Builder {
         // A `date` that the target did not send would be visible to the caller.
         .auto_date_header(false);
     builder
+}
+
+/// Serves one connection until it ends or `lifetime` drains; then what has begun on it may still end.
+pub(super) async fn serve<S, B>(stream: Stream, service: S, lifetime: &Lifetime) -> hyper::Result<()>
+where
+    S: HttpService<Incoming, ResBody = B>,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    B::Data: Send,
+{
+    let connection = server().serve_connection(Io::new(stream), service).with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        biased;
+        ended = &mut connection => ended,
+        () = lifetime.draining().cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    }
 }
 
 /// The side that faces the target.

@@ -1,6 +1,7 @@
 //! A socket whose peer may close before it has read everything.
 
 use std::io::{self, IoSlice};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -18,7 +19,7 @@ pub(super) struct Stream {
 
 impl Stream {
     /// Registers a socket with the current runtime.
-    pub(super) fn new(socket: UnixStream) -> io::Result<Self> {
+    pub(super) fn new(socket: impl Into<OwnedFd>) -> io::Result<Self> {
         Ok(Self { socket: Socket::new(socket.into())?, forgiven: 0 })
     }
 

@@ -73,11 +73,7 @@ impl Caller {
         match route {
             Route::Gone => {
                 self.shared.count_failed();
-                let text = format!(
-                    "There is no link {}. `jackfield links` shows those that there are.",
-                    event.entry.link
-                );
-                net.engine.fail(event.call, Exception::failed(text));
+                net.engine.fail(event.call, Exception::failed(Snapshot::gone(&event.entry.link)));
             }
             Route::Parked(_, why) => {
                 event.why = why;

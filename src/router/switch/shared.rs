@@ -308,10 +308,11 @@ impl Shared {
         let now = self.links.load().route(link);
         let why = if let Route::Parked(_, now) = &now { now } else { why };
         let waited = self.settings.park_for.as_secs_f32();
-        format!(
-            "The target of the link {link} was not found. Make sure it is running: {why} (waited {waited} s; \
-             `jackfield ls` shows what runs)."
-        )
+        let what = match link.is_direct() {
+            true => format!("Session {link} takes no events."),
+            false => format!("The target of the link {link} was not found."),
+        };
+        format!("{what} Make sure it is running: {why} (waited {waited} s; `jackfield ls` shows what runs).")
     }
 }
 

@@ -11,7 +11,6 @@
 mod slots;
 mod worker;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::name::SessionName;
@@ -23,8 +22,8 @@ pub(in crate::session) use worker::build_flags;
 const STATE: &str = "jackfield:state";
 const INTERNET: &str = "internet";
 
-/// The name under which workerd reports the socket of [`Wiring::listen`].
-pub const LISTEN: &str = "listen";
+/// The name under which workerd reports the socket of [`Wiring::front_socket`].
+pub const FRONT: &str = "front";
 
 /// Where a generation listens and whom it calls.
 #[derive(Clone, Debug)]
@@ -37,8 +36,8 @@ pub struct Wiring {
     pub debug_face: PathBuf,
     /// The header that carries `cf`, in and out.
     pub cf_header: String,
-    /// Where people reach the default export, if they do.
-    pub listen: Option<SocketAddr>,
+    /// Where what comes from outside reaches the default export.
+    pub front_socket: Option<PathBuf>,
     /// Where stored objects lie; `None` keeps them in memory, for a trial.
     pub state_folder: Option<PathBuf>,
 }
@@ -78,7 +77,7 @@ pub(super) fn build_all(sessions: &[(&SessionSpec, &Wiring)]) -> capnp::Result<V
     for session in sessions {
         add_services(session.0, session.1, stores(session), &mut services)?;
     }
-    let sockets_of = |wiring: &Wiring| wiring.http_sockets.len() + usize::from(wiring.listen.is_some());
+    let sockets_of = |wiring: &Wiring| wiring.http_sockets.len() + usize::from(wiring.front_socket.is_some());
     let count = sessions.iter().map(|(_, wiring)| sockets_of(wiring)).sum();
     let mut sockets = Slots::new(root.init_sockets(size(count)?));
     for (spec, wiring) in sessions {
@@ -124,13 +123,14 @@ fn add_sockets(
     for (entrypoint, path) in &wiring.http_sockets {
         http_socket(spec, entrypoint.as_deref(), path, &wiring.cf_header, sockets.next()?)?;
     }
-    if let Some(listen) = wiring.listen {
-        // Browsers and curl speak ordinary HTTP, and must not say what `cf` is.
+    if let Some(front) = &wiring.front_socket {
+        // Browsers and curl speak ordinary HTTP. What `cf` is the router says.
         let mut socket = sockets.next()?;
-        socket.set_name(LISTEN);
-        socket.set_address(listen.to_string());
+        socket.set_name(FRONT);
+        utf8(front)?;
+        socket.set_address(address(front));
         socket.reborrow().init_service().set_name(spec.name.to_string());
-        socket.init_http();
+        socket.init_http().set_cf_blob_header(&wiring.cf_header);
     }
     Ok(())
 }

@@ -50,7 +50,7 @@ pub struct SessionSpec {
     pub modules: Vec<Module>,
     /// `YYYY-MM-DD`.
     pub compatibility_date: String,
-    /// Where people reach the default export: an address of this machine alone.
+    /// Where people reach the default export: an address of this machine alone, which the router listens at.
     pub listen: Option<SocketAddr>,
     /// As workerd knows them.
     pub compatibility_flags: Vec<String>,
@@ -165,10 +165,9 @@ impl SessionSpec {
     }
 
     /// Whether a process for `self` has to end before one for `other`, a generation of the same session, can serve: both
-    /// store the same objects, or listen at the same address.
+    /// store the same objects.
     pub fn excludes(&self, other: &Self) -> bool {
-        (self.stores_objects() && other.stores_objects())
-            || (self.listen.is_some() && self.listen == other.listen)
+        self.stores_objects() && other.stores_objects()
     }
 
     /// Whether a process loads the same for `self` and `other`, and so says the same of both. Where links lead is none
@@ -189,10 +188,9 @@ impl SessionSpec {
             && actors(self) == actors(other)
     }
 
-    /// Whether a process started for `self` does for `wanted` as well.
+    /// Whether a process started for `self` does for `wanted` as well. Where the session is reached from outside, and
+    /// where its links lead, is none of the process's business.
     pub fn serves_for(&self, wanted: &Self) -> bool {
-        self.loads_like(wanted)
-            && self.listen == wanted.listen
-            && wanted.entrypoints.is_subset(&self.entrypoints)
+        self.loads_like(wanted) && wanted.entrypoints.is_subset(&self.entrypoints)
     }
 }

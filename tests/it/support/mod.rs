@@ -17,4 +17,5 @@ pub mod stage;
 pub mod switched;
 pub mod talk;
 pub mod transcript;
+pub mod up;
 pub mod workerd;

@@ -82,6 +82,7 @@ fn generation(session: &SessionName) -> Generation {
         pid: 4242,
         debug_socket: PathBuf::from("debug.sock"),
         http_sockets: sockets.into_iter().map(|name| (name, PathBuf::from("http.sock"))).collect(),
+        front_socket: PathBuf::from("front.sock"),
         cf_header: "cf".to_owned(),
     }
 }

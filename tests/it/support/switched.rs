@@ -78,6 +78,8 @@ fn generation(target: &Target) -> Generation {
         pid: 0,
         debug_socket: target.0.debug_socket(),
         http_sockets: HashMap::from(sockets),
+        // Nothing comes from outside.
+        front_socket: Default::default(),
         cf_header: CF_HEADER.to_owned(),
     }
 }
