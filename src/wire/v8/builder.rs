@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::binary::Element;
+use super::failure::ErrorNode;
 use super::graft::Graft;
 use super::heap::{Heap, Key, Node};
 use super::slot::Slot;
@@ -82,14 +83,20 @@ impl Builder {
     }
 
     /// An error of this class or name, whose own properties are those of an object in this builder, to which nothing
-    /// else may refer. `None` if that place is no object.
+    /// else may refer. `None` if that place is no object of this builder.
     pub fn error(&mut self, name: &str, message: &str, properties: Place) -> Option<Place> {
+        let (name, message) = (self.value(name), self.value(message));
+        self.error_of(name, message, properties)
+    }
+
+    /// As [`Builder::error`], with a name and a message that need not be strings.
+    pub(super) fn error_of(&mut self, name: Place, message: Place, properties: Place) -> Option<Place> {
         let props = properties.0;
         let Some(Open::Object(_)) = props.as_node().and_then(|node| self.open.get(&node)) else {
             return None;
         };
-        let node = self.graft.heap.error_node(name, message, props);
-        Some(Place(Slot::node(self.graft.heap.add_node(node))))
+        let node = ErrorNode::of_workerd(name.0, message.0, props);
+        Some(Place(Slot::node(self.graft.heap.add_node(Node::Error(Box::new(node))))))
     }
 
     /// A view of a buffer in this builder: see [`JsValue::typed`].

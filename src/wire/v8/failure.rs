@@ -29,6 +29,11 @@ pub(super) struct ErrorNode {
 }
 
 impl ErrorNode {
+    /// An error in workerd's form.
+    pub(super) fn of_workerd(name: Slot, message: Slot, props: Slot) -> Self {
+        ErrorNode { form: ErrorForm::Workerd, name, message, stack: Slot::HOLE, cause: Slot::HOLE, props }
+    }
+
     pub(super) fn slots(&mut self) -> [&mut Slot; 5] {
         [&mut self.name, &mut self.message, &mut self.stack, &mut self.cause, &mut self.props]
     }

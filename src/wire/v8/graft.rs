@@ -164,4 +164,30 @@ impl Node {
             _ => {}
         }
     }
+    /// Every slot that the object refers to, in itself and elsewhere in its heap.
+    pub(super) fn each_reference(&self, heap: &Heap, mut visit: impl FnMut(Slot)) {
+        match self {
+            Node::Object { props: span, .. } | Node::Map(span) | Node::Set(span) => {
+                span.of(&heap.slots).iter().copied().for_each(visit);
+            }
+            Node::Array { dense, rest, .. } => {
+                dense.of(&heap.slots).iter().copied().for_each(&mut visit);
+                rest.iter().for_each(|rest| rest.props.of(&heap.slots).iter().copied().for_each(&mut visit));
+            }
+            Node::RegExp { source: slot, .. }
+            | Node::Boxed(slot)
+            | Node::Typed { buffer: slot, .. }
+            | Node::Request { init: slot, .. } => visit(*slot),
+            Node::Response { body, init } => {
+                visit(*body);
+                visit(*init);
+            }
+            Node::Error(error) => {
+                [error.name, error.message, error.stack, error.cause, error.props]
+                    .into_iter()
+                    .for_each(visit);
+            }
+            _ => {}
+        }
+    }
 }

@@ -6,7 +6,7 @@ use super::bigint::BigInt;
 use super::binary::{ArrayBuffer, Blob, Element};
 use super::collection::RegExp;
 use super::external::External;
-use super::failure::{DomException, ErrorForm, ErrorNode};
+use super::failure::{DomException, ErrorNode};
 use super::graft::Graft;
 use super::heap::{Heap, Node};
 use super::http::Headers;
@@ -105,8 +105,9 @@ impl JsValue {
         // An object of its own: nothing else may refer to it.
         let own = graft.heap.node(props).cloned()?;
         let props = Slot::node(graft.heap.add_node(own));
-        let node = graft.heap.error_node(name, message, props);
-        Some(JsValue::of_node(graft.heap, node))
+        let (name, message) = (graft.heap.add_text(name), graft.heap.add_text(message));
+        let node = ErrorNode::of_workerd(name, message, props);
+        Some(JsValue::of_node(graft.heap, Node::Error(Box::new(node))))
     }
 
     /// A Request of a URL, and an object with what is not as usual, as its constructor takes it.
@@ -127,13 +128,6 @@ impl JsValue {
 }
 
 impl Heap {
-    /// An error in workerd's form.
-    pub(super) fn error_node(&mut self, name: &str, message: &str, props: Slot) -> Node {
-        let (name, message) = (self.add_text(name), self.add_text(message));
-        let form = ErrorForm::Workerd;
-        Node::Error(Box::new(ErrorNode { form, name, message, stack: Slot::HOLE, cause: Slot::HOLE, props }))
-    }
-
     /// A view of a buffer, if it is of whole elements within it.
     pub(super) fn view_node(
         &self,

@@ -12,7 +12,8 @@ use super::view::{JsRef, View};
 /// A JavaScript value: a primitive, or an object with everything it refers to.
 ///
 /// Values do not change. Clones share what they refer to, and are cheap; so is taking a part of a value, which keeps
-/// the whole alive. Two parts that are the same object stay the same object in whatever they are put into.
+/// the whole alive. What is put into an array or an object twice at once is one object there; across several levels,
+/// a [`Builder`](super::Builder) keeps one object one.
 ///
 /// ```
 /// use jackfield::wire::v8::JsValue;
