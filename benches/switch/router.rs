@@ -54,7 +54,11 @@ impl Middle {
         let mut changes: Vec<_> = [CALLER, "blue", "green"].map(define).into();
         for (binding, _, target) in LINKS {
             let target = Target::Entrypoint { session: session(target), entrypoint: None, props: None };
-            changes.push(Change::DefineLink { link: LinkName::new(session(CALLER), binding), target });
+            changes.push(Change::DefineLink {
+                link: LinkName::new(session(CALLER), binding),
+                target,
+                accepts_props: false,
+            });
         }
         links.change(changes, None).map_err(io::Error::other)?;
         for name in ["blue", "green"] {

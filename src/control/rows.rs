@@ -52,6 +52,7 @@ fn link_row(snapshot: &Snapshot, link: &Link, leases: usize) -> LinkRow {
         kind: link.target.kind(),
         target: link.target.aim(),
         props: link.target.props().cloned(),
+        accepts_props: link.accepts_props,
         revision: link.revision,
         state,
         why,

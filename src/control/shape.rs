@@ -113,6 +113,9 @@ pub struct LinkRow {
     pub target: Aim,
     /// What the link adds to the target's `ctx.props`.
     pub props: Option<Value>,
+    /// Whether callers may add props of their own.
+    #[serde(default)]
+    pub accepts_props: bool,
     /// The revision that set the target.
     pub revision: Revision,
     /// The target session's.

@@ -30,6 +30,8 @@ pub enum Change {
         link: LinkName,
         /// Where to.
         target: Target,
+        /// See [`Link::accepts_props`].
+        accepts_props: bool,
     },
     /// Takes a link away.
     DropLink(LinkName),
@@ -219,14 +221,15 @@ impl Draft {
                     return Err(ChangeError::NotAClass { link, session });
                 };
                 self.check_ids(&link, &old.target, &target)?;
-                self.set(link, target);
+                let accepts_props = old.accepts_props;
+                self.set(link, target, accepts_props);
             }
-            Change::DefineLink { link, target } => {
+            Change::DefineLink { link, target, accepts_props } => {
                 let (was, wanted) = (self.next.links.get(&link).map(|old| old.target.kind()), target.kind());
                 if let Some(was) = was.filter(|was| *was != wanted) {
                     return Err(ChangeError::OtherKind { link, was, wanted });
                 }
-                self.set(link, target);
+                self.set(link, target, accepts_props);
             }
             Change::DropLink(link) => {
                 if self.next.links.remove(&link).is_none() {
@@ -264,11 +267,13 @@ impl Draft {
         }
     }
 
-    fn set(&mut self, name: LinkName, target: Target) {
-        if self.next.links.get(&name).is_some_and(|old| old.target == target) {
+    fn set(&mut self, name: LinkName, target: Target, accepts_props: bool) {
+        let same = |old: &Arc<Link>| old.target == target && old.accepts_props == accepts_props;
+        if self.next.links.get(&name).is_some_and(same) {
             return;
         }
-        let link = Link { name: name.clone(), target, revision: self.next.revision, since: Instant::now() };
+        let (revision, since) = (self.next.revision, Instant::now());
+        let link = Link { name: name.clone(), target, accepts_props, revision, since };
         self.next.links.insert(name, Arc::new(link));
         self.relinked = true;
     }
@@ -286,7 +291,8 @@ impl Draft {
         self.next.links.entry(direct.clone()).or_insert_with(|| {
             let target = Target::Entrypoint { session: name.clone(), entrypoint: None, props: None };
             let (revision, since) = (self.next.revision, Instant::now());
-            Arc::new(Link { name: direct, target, revision, since })
+            // Whoever may come this way may as well say what it wants.
+            Arc::new(Link { name: direct, target, accepts_props: true, revision, since })
         });
         let session = Session { name: name.clone(), classes: classes.into(), exports, state, since };
         self.next.sessions.insert(name, Arc::new(session));

@@ -272,6 +272,9 @@ pub struct Link {
     pub name: LinkName,
     /// Where events go that begin at or after [`revision`](Self::revision).
     pub target: Target,
+    /// Whether the props that a caller says itself go to the target, below those of the target. Props are authority, so
+    /// this is said in the project file alone. It stays when the link moves.
+    pub accepts_props: bool,
     /// The revision that set the target.
     pub revision: Revision,
     /// When that was.

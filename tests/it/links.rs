@@ -44,7 +44,7 @@ fn define(name: &str, classes: &[&str]) -> Change {
 }
 
 fn define_link(name: &str, kind: Kind, to: &str) -> Change {
-    Change::DefineLink { link: link(name), target: kind.target(aim(to), None).unwrap() }
+    Change::DefineLink { link: link(name), target: kind.target(aim(to), None).unwrap(), accepts_props: false }
 }
 
 fn move_to(name: &str, to: &str) -> Change {
@@ -99,7 +99,7 @@ impl Model {
                 *old = (old.0, to.to_string(), props.clone());
                 true
             }
-            Change::DefineLink { link, target } => {
+            Change::DefineLink { link, target, .. } => {
                 let new = (target.kind(), target.to_string(), target.props().cloned());
                 let old = self.links.insert(link.to_string(), new);
                 old.is_none_or(|old| old.0 == target.kind())
@@ -192,7 +192,7 @@ fn any_change() -> impl Strategy<Value = Change> {
     let classes = prop::sample::subsequence(vec![class("C", "key"), class("D", "key")], 0..=2);
     prop_oneof![
         4 => (any_session(), classes).prop_map(|(session, classes)| Change::DefineSession { session, classes, exports: None }),
-        4 => (any_link(), any_target()).prop_map(|(link, target)| Change::DefineLink { link, target }),
+        4 => (any_link(), any_target()).prop_map(|(link, target)| Change::DefineLink { link, target, accepts_props: false }),
         6 => (any_link(), any_aim(), any_props()).prop_map(|(link, to, props)| Change::Retarget { link, to, props }),
         1 => any_link().prop_map(Change::DropLink),
         1 => any_session().prop_map(Change::DropSession),

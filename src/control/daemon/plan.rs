@@ -35,8 +35,8 @@ pub(super) fn plan(old: Option<&Project>, new: &Project, now: &Snapshot) -> Plan
     for spec in &new.sessions {
         plan.session(spec, now);
     }
-    for (name, target) in &wanted {
-        plan.link(name, target, was.get(name), new, now);
+    for (name, link) in &wanted {
+        plan.link(name, link, was.get(name), new, now);
     }
     let is_gone = |link: &&&Link| !wanted.contains_key(&link.name);
     let links = now.links();
@@ -79,22 +79,29 @@ impl Plan {
     fn link(
         &mut self,
         name: &LinkName,
-        target: &Target,
-        was: Option<&Target>,
+        wanted: &Declared,
+        was: Option<&Declared>,
         new: &Project,
         now: &Snapshot,
     ) {
-        let define = || Change::DefineLink { link: name.clone(), target: target.clone() };
+        let Declared { target, accepts_props } = wanted;
+        let define = |target: &Target| Change::DefineLink {
+            link: name.clone(),
+            target: target.clone(),
+            accepts_props: *accepts_props,
+        };
         let Some(link) = now.link(name) else {
-            self.before.push(define());
+            self.before.push(define(target));
             self.undo.insert(0, Change::DropLink(name.clone()));
             return;
         };
         if link.target.kind() != target.kind() {
             self.after.push(Change::DropLink(name.clone()));
-            self.after.push(define());
-        } else if was != Some(target) || !is_offered(&link.target, new) {
-            self.after.push(define());
+            self.after.push(define(target));
+        } else if was.map(|was| &was.target) != Some(target) || !is_offered(&link.target, new) {
+            self.after.push(define(target));
+        } else if link.accepts_props != *accepts_props {
+            self.after.push(define(&link.target));
         }
     }
 }
@@ -116,7 +123,13 @@ fn classes(spec: &SessionSpec) -> Vec<Class> {
     spec.classes.iter().map(class).collect()
 }
 
-fn declared(project: &Project) -> BTreeMap<LinkName, Target> {
+/// A link as the file has it.
+struct Declared {
+    target: Target,
+    accepts_props: bool,
+}
+
+fn declared(project: &Project) -> BTreeMap<LinkName, Declared> {
     let mut links = BTreeMap::new();
     for SessionSpec { name, services, actors, .. } in &project.sessions {
         for link in services {
@@ -125,11 +138,13 @@ fn declared(project: &Project) -> BTreeMap<LinkName, Target> {
                 entrypoint: link.entrypoint.clone(),
                 props: link.props.clone().map(Value::Object),
             };
-            links.insert(LinkName::new(name.clone(), &link.binding), target);
+            let declared = Declared { target, accepts_props: link.accepts_props };
+            links.insert(LinkName::new(name.clone(), &link.binding), declared);
         }
         for link in actors {
             let target = Target::ActorClass { session: link.target.clone(), class: link.class.clone() };
-            links.insert(LinkName::new(name.clone(), &link.binding), target);
+            let declared = Declared { target, accepts_props: false };
+            links.insert(LinkName::new(name.clone(), &link.binding), declared);
         }
     }
     links

@@ -204,8 +204,7 @@ impl Caller {
             return net.engine.forward(call, &entry.cap);
         }
         let service = lease.generation.session.to_string();
-        let props = key.1.as_deref().and_then(|props| serde_json::from_str(props).ok());
-        let content = object::get_entrypoint(&service, key.0.as_deref(), props.as_ref());
+        let content = object::get_entrypoint(&service, &key);
         let question = net.engine.call(&lease.port.cap, ask(0, content));
         let cap = net.engine.pipeline(question, &[0]);
         net.engine.forward(call, &cap);
@@ -348,17 +347,26 @@ fn ask(method: u16, content: Content) -> Outgoing {
 /// What an event needs: what its link says, and where that leaves something open, what its caller said.
 fn wanted(link: &Link, entry: &Entry) -> Result<Wanted, Exception> {
     match (&link.target, &entry.asked) {
-        (Target::Entrypoint { entrypoint, props, .. }, Asked::Entrypoint(asked)) => {
-            if let (Some(fixed), Some(asked)) = (entrypoint, asked)
-                && fixed != asked
+        (Target::Entrypoint { entrypoint, props, .. }, Asked::Entrypoint { name, props: asked }) => {
+            if let (Some(fixed), Some(name)) = (entrypoint, name)
+                && fixed != name
             {
                 return Err(Exception::failed(format!(
-                    "The link {} leads to the entrypoint {fixed}, not to {asked}.",
+                    "The link {} leads to the entrypoint {fixed}, not to {name}.",
                     link.name
                 )));
             }
-            let entrypoint = entrypoint.clone().or_else(|| asked.clone());
-            Ok(Wanted::Entry((entrypoint, props.as_ref().map(ToString::to_string))))
+            // Props are authority on this interface.
+            if asked.is_some() && !link.accepts_props {
+                return Err(Exception::failed(format!(
+                    "The link {} takes no props of its callers. Props come from the link: give them in jackfield.toml \
+                     or with `jackfield retarget --props`, or let it accept its callers' with `accept_props = true`.",
+                    link.name
+                )));
+            }
+            let entrypoint = entrypoint.clone().or_else(|| name.clone());
+            let props = props.as_ref().map(ToString::to_string);
+            Ok(Wanted::Entry(EntryKey { entrypoint, props, asked: asked.clone() }))
         }
         (Target::ActorClass { class, .. }, Asked::Actor { id, .. }) => {
             Ok(Wanted::Actor { class: class.clone(), id: id.clone() })
@@ -371,7 +379,7 @@ fn wanted(link: &Link, entry: &Entry) -> Result<Wanted, Exception> {
             "The link {} leads to an entrypoint, not to objects of the class {class}.",
             link.name
         ))),
-        (Target::ActorClass { class, .. }, Asked::Entrypoint(_)) => Err(Exception::failed(format!(
+        (Target::ActorClass { class, .. }, Asked::Entrypoint { .. }) => Err(Exception::failed(format!(
             "The link {} leads to objects of the class {class}, not to an entrypoint.",
             link.name
         ))),

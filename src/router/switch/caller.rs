@@ -121,7 +121,8 @@ impl Caller {
                 return self.begin(net, Parked::new(call, entry));
             }
             (Ok(method), Object::Port(session)) => {
-                object::entry(&net.engine, call, session, matches!(method, Method::Actor))
+                let budget = &self.shared.settings.budget;
+                object::entry(&net.engine, call, session, matches!(method, Method::Actor), budget)
             }
             (Err(reason), _) => Err(reason),
             (Ok(_), Object::Entry(_)) => Err(Exception::failed("Method not implemented.")),

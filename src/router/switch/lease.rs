@@ -10,13 +10,21 @@ use crate::rpc::{CapId, ConnId, QuestionId};
 use crate::session::Generation;
 
 use super::Ticket;
+use super::props::AskedProps;
 
 /// Entrypoint capabilities that one connection keeps. A link names one; a caller of the debug-port face may name
 /// more, of which a worker exports a handful.
 pub(super) const ENTRIES_KEPT: usize = 32;
 
-/// What an entrypoint's capability was asked for with: entrypoint and props.
-pub(super) type EntryKey = (Option<String>, Option<String>);
+/// What an entrypoint's capability was asked for with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct EntryKey {
+    pub entrypoint: Option<String>,
+    /// The link's.
+    pub props: Option<String>,
+    /// The caller's, where the link accepts them.
+    pub asked: Option<AskedProps>,
+}
 
 /// A capability of the upstream: pipelined while its answer is on the way.
 pub(super) struct Upstream {

@@ -10,6 +10,7 @@ mod lease;
 mod object;
 mod park;
 mod pool;
+mod props;
 mod shared;
 mod trace;
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
+use super::lease::EntryKey;
+use super::props::{AskedProps, Refused, one_segment};
 use crate::router::LinkName;
-use crate::rpc::{CallId, Engine};
+use crate::rpc::{Budget, CallId, Engine};
 use crate::schema::rpc_capnp::message;
 use crate::schema::worker_interface_capnp::{workerd_bootstrap, workerd_debug_port};
 use crate::session::SessionName;
@@ -34,7 +34,11 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Asked {
     /// An entrypoint; `None` is the default export.
-    Entrypoint(Option<String>),
+    Entrypoint {
+        name: Option<String>,
+        /// Good only where the link accepts them.
+        props: Option<AskedProps>,
+    },
     /// An object of a class.
     Actor { class: String, id: String },
 }
@@ -42,7 +46,7 @@ pub(super) enum Asked {
 impl Entry {
     /// The link's own target, as it is.
     pub fn of(link: LinkName) -> Self {
-        Entry { link, asked: Asked::Entrypoint(None) }
+        Entry { link, asked: Asked::Entrypoint { name: None, props: None } }
     }
 }
 
@@ -76,13 +80,19 @@ pub(super) fn entry(
     call: CallId,
     session: &SessionName,
     actor: bool,
+    budget: &Arc<Budget>,
 ) -> Result<Entry, Exception> {
     let mut frame = engine.params(call).unwrap_or_default();
-    read(&mut frame, session, actor)
+    read(&mut frame, session, actor, budget)
         .unwrap_or_else(|error| Err(refuse(format!("The parameters cannot be read: {error}."))))
 }
 
-fn read(frame: &mut &[u8], session: &SessionName, actor: bool) -> capnp::Result<Result<Entry, Exception>> {
+fn read(
+    frame: &mut &[u8],
+    session: &SessionName,
+    actor: bool,
+    budget: &Arc<Budget>,
+) -> capnp::Result<Result<Entry, Exception>> {
     let options = capnp::message::ReaderOptions::new();
     let message = capnp::serialize::read_message_from_flat_slice(frame, options)?;
     let message::Which::Call(call) = message.get_root::<message::Reader>()?.which()? else {
@@ -96,45 +106,51 @@ fn read(frame: &mut &[u8], session: &SessionName, actor: bool) -> capnp::Result<
         (params.get_service()?.to_string()?, asked)
     } else {
         let params = content.get_as::<workerd_debug_port::get_entrypoint_params::Reader>()?;
-        if has_props(&params)? {
-            return Ok(Err(refuse(
-                "Props come from the link: give them in jackfield.toml or with `jackfield retarget --props`.",
-            )));
-        }
+        let props = match params.has_props() {
+            true => AskedProps::read(params.get_props()?, budget)?,
+            false => Ok(None),
+        };
+        let props = match props {
+            Ok(props) => props,
+            Err(Refused::Capabilities) => {
+                return Ok(Err(refuse("Stubs and other capabilities cannot be passed on as props.")));
+            }
+            Err(Refused::TooMuch) => {
+                return Ok(Err(Exception::new(
+                    Kind::Overloaded,
+                    "Too much is held already to keep these props.",
+                )));
+            }
+        };
         let name = params.has_entrypoint().then(|| params.get_entrypoint()).transpose()?;
         let name = name.map(|name| name.to_string()).transpose()?;
-        (params.get_service()?.to_string()?, Asked::Entrypoint(name))
+        (params.get_service()?.to_string()?, Asked::Entrypoint { name, props })
     };
     Ok(Ok(Entry { link: LinkName::new(session.clone(), binding), asked }))
 }
 
-/// Props are authority on this interface, and the caller's would override the link's.
-fn has_props(params: &workerd_debug_port::get_entrypoint_params::Reader) -> capnp::Result<bool> {
-    use crate::schema::frankenvalue_capnp::frankenvalue::Which;
-    if !params.has_props() {
-        return Ok(false);
-    }
-    let props = params.get_props()?;
-    let empty = match props.which()? {
-        Which::EmptyObject(()) => true,
-        Which::Json(text) => text?.to_str().is_ok_and(|text| text.trim() == "{}"),
-        _ => false,
-    };
-    Ok(!empty || !props.get_properties()?.is_empty())
-}
-
 /// Parameters of getEntrypoint.
-pub(super) fn get_entrypoint(service: &str, entrypoint: Option<&str>, props: Option<&Value>) -> Content {
-    let props = props.map(Value::to_string);
-    let texts = service.len() + entrypoint.map_or(0, str::len) + props.as_ref().map_or(0, String::len);
-    let mut message = one_segment(texts);
+pub(super) fn get_entrypoint(service: &str, key: &EntryKey) -> Content {
+    let EntryKey { entrypoint, props, asked } = key;
+    let texts =
+        service.len() + entrypoint.as_ref().map_or(0, String::len) + props.as_ref().map_or(0, String::len);
+    // Where both say props, the caller's properties are written twice, and each of the link's becomes a struct: nine
+    // words for what may be five bytes of JSON.
+    let both = asked.as_ref().map_or(0, |asked| 2 * asked.bytes() + 16 * texts);
+    let mut message = one_segment(texts + both);
     let mut params = message.init_root::<workerd_debug_port::get_entrypoint_params::Builder>();
     params.set_service(service);
     if let Some(entrypoint) = entrypoint {
         params.set_entrypoint(entrypoint);
     }
-    if let Some(props) = props {
-        params.init_props().set_json(&*props);
+    match (asked, props) {
+        (None, Some(props)) => params.init_props().set_json(&**props),
+        (None, None) => {}
+        (Some(asked), props) => {
+            let link = props.as_ref().and_then(|props| serde_json::from_str(props).ok());
+            // What was written once is written again.
+            let _ = asked.write(params, link.as_ref());
+        }
     }
     Content::from_message(&message).unwrap_or_default()
 }
@@ -147,10 +163,4 @@ pub(super) fn get_actor(service: &str, class: &str, id: &str) -> Content {
     params.set_entrypoint(class);
     params.set_actor_id(id);
     Content::from_message(&message).unwrap_or_default()
-}
-
-/// A builder whose first segment holds texts of that many bytes, and the structs around them.
-fn one_segment(texts: usize) -> capnp::message::Builder<capnp::message::HeapAllocator> {
-    let words = (texts / 8 + 64).min(u32::MAX as usize) as u32;
-    capnp::message::Builder::new(capnp::message::HeapAllocator::new().first_segment_words(words))
 }

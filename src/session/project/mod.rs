@@ -126,6 +126,8 @@ pub struct ServiceLink {
     pub entrypoint: Option<String>,
     /// What the target sees as `ctx.props`.
     pub props: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Whether callers that say props of their own, over a debug port, are believed.
+    pub accepts_props: bool,
 }
 
 /// A binding that leads to a Durable Object class of a session.

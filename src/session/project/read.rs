@@ -32,6 +32,7 @@ pub(super) struct RawService {
     pub target: Spanned<SessionName>,
     pub entrypoint: Option<Spanned<String>>,
     pub props: Option<serde_json::Map<String, serde_json::Value>>,
+    pub accept_props: bool,
 }
 
 #[derive(Debug)]
@@ -60,7 +61,7 @@ const SESSION_KEYS: &[&str] = &[
     "actors",
     "durable_objects",
 ];
-const SERVICE_KEYS: &[&str] = &["target", "entrypoint", "props"];
+const SERVICE_KEYS: &[&str] = &["target", "entrypoint", "props", "accept_props"];
 const CLASS_KEYS: &[&str] = &["storage", "unique_key", "binding"];
 const STORAGES: &[&str] = &["stored", "ephemeral"];
 
@@ -213,7 +214,7 @@ impl Reader {
     fn service(&mut self, binding: Spanned<String>, value: &Value<'_>) -> Option<RawService> {
         if let DeValue::String(text) = value.get_ref() {
             let (target, entrypoint) = self.target(value.span(), text)?;
-            return Some(RawService { binding, target, entrypoint, props: None });
+            return Some(RawService { binding, target, entrypoint, props: None, accept_props: false });
         }
         let table = self.table(value, "a service link")?;
         self.keys(table, "a service link", SERVICE_KEYS);
@@ -228,6 +229,7 @@ impl Reader {
                 _ => None,
             }
         });
+        let accept_props = table.get("accept_props").and_then(|value| self.flag(value, "`accept_props`"));
         let Some(target) = table.get("target") else {
             self.problems.add(
                 value.span(),
@@ -246,7 +248,8 @@ impl Reader {
             );
         }
         let entrypoint = in_target.or(entrypoint);
-        Some(RawService { binding, target, entrypoint, props })
+        let accept_props = accept_props.unwrap_or_default();
+        Some(RawService { binding, target, entrypoint, props, accept_props })
     }
 
     fn actor(&mut self, binding: Spanned<String>, value: &Value<'_>) -> Option<RawActor> {

@@ -61,6 +61,14 @@ impl Reader {
         None
     }
 
+    pub(super) fn flag(&mut self, value: &Value<'_>, owner: &str) -> Option<bool> {
+        if let DeValue::Boolean(flag) = value.get_ref() {
+            return Some(*flag);
+        }
+        self.wrong_type(value, owner, "`true` or `false`");
+        None
+    }
+
     pub(super) fn spanned_texts(&mut self, value: &Value<'_>, owner: &str) -> Vec<Spanned<String>> {
         if let DeValue::Array(list) = value.get_ref() {
             return list.iter().filter_map(|item| self.text(item, &format!("an item of {owner}"))).collect();

@@ -202,7 +202,13 @@ impl Resolver<'_> {
         if let Some(entrypoint) = &entrypoint {
             self.wanted.entry(target.clone()).or_default().insert(entrypoint.clone());
         }
-        Some(ServiceLink { binding: raw.binding.into_inner(), target, entrypoint, props: raw.props })
+        Some(ServiceLink {
+            binding: raw.binding.into_inner(),
+            target,
+            entrypoint,
+            props: raw.props,
+            accepts_props: raw.accept_props,
+        })
     }
 
     fn actor(&mut self, raw: RawActor) -> Option<ActorLink> {

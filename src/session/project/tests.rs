@@ -34,7 +34,7 @@ fn a_whole_project() {
         vars = { GREETING = "hi", CONFIG = { json = true, n = [1, 0x10, 1.5] } }
         [sessions.web.services]
         API = "api@blue"
-        ADMIN = { target = "api@blue", entrypoint = "Admin", props = { role = "x" } }
+        ADMIN = { target = "api@blue", entrypoint = "Admin", props = { role = "x" }, accept_props = true }
         SELF = "web#default"
         [sessions.web.actors]
         ROOMS = "api@blue#Room"
@@ -61,6 +61,8 @@ fn a_whole_project() {
         ("CONFIG".into(), Var::Json(serde_json::json!({"json": true, "n": [1, 16, 1.5]})))
     );
     assert_eq!(web.services.iter().find(|link| link.binding == "SELF").unwrap().entrypoint, None);
+    let accepting = web.services.iter().filter(|link| link.accepts_props).map(|link| &*link.binding);
+    assert_eq!(accepting.collect::<Vec<_>>(), ["ADMIN"]);
     assert_eq!(api.entrypoints, BTreeSet::from(["Admin".to_owned()]));
     assert_eq!(web.actors[0].storage, Storage::Stored { unique_key: "api-Room".into() });
     assert!(api.stores_objects() && !web.stores_objects());

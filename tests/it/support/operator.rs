@@ -34,7 +34,11 @@ impl Desk {
                 .collect(),
             exports: None,
         };
-        let link = |name: &str, target| Change::DefineLink { link: name.parse().unwrap(), target };
+        let link = |name: &str, target| Change::DefineLink {
+            link: name.parse().unwrap(),
+            target,
+            accepts_props: false,
+        };
         let api = Target::Entrypoint {
             session: "api@blue".parse().unwrap(),
             entrypoint: None,

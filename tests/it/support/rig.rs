@@ -170,13 +170,14 @@ fn changes(project: &Project) -> Vec<Change> {
                 entrypoint: link.entrypoint.clone(),
                 props: link.props.clone().map(serde_json::Value::Object),
             };
+            let accepts_props = link.accepts_props;
             let link = LinkName::new(session.name.clone(), &link.binding);
-            changes.push(Change::DefineLink { link, target });
+            changes.push(Change::DefineLink { link, target, accepts_props });
         }
         for link in &session.actors {
             let target = Target::ActorClass { session: link.target.clone(), class: link.class.clone() };
             let link = LinkName::new(session.name.clone(), &link.binding);
-            changes.push(Change::DefineLink { link, target });
+            changes.push(Change::DefineLink { link, target, accepts_props: false });
         }
     }
     changes

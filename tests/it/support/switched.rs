@@ -61,11 +61,11 @@ fn changes() -> Vec<Change> {
         let props = (*name == "admin").then(admin_props);
         let entrypoint = entrypoint.map(str::to_owned);
         let target = LinkTarget::Entrypoint { session: target_name(), entrypoint, props };
-        Change::DefineLink { link: link(name), target }
+        Change::DefineLink { link: link(name), target, accepts_props: false }
     }));
     changes.extend(ACTORS.iter().map(|(name, class)| {
         let target = LinkTarget::ActorClass { session: target_name(), class: (*class).to_owned() };
-        Change::DefineLink { link: link(name), target }
+        Change::DefineLink { link: link(name), target, accepts_props: false }
     }));
     changes
 }

@@ -3,45 +3,8 @@
 use jackfield::router::{Change, Target};
 use serde_json::json;
 
-use super::cast::{WEB, cast};
-use crate::support::rig::Rig;
-use crate::support::running::Running;
-use crate::support::talk::Talk;
-
-/// A caller with a debug-port binding of its own, as other tools start them.
-struct Visitor {
-    running: Running,
-    face: String,
-}
-
-impl Visitor {
-    fn start(rig: &Rig) -> Self {
-        let folder = tempfile::Builder::new().prefix("jf").tempdir_in("/tmp").unwrap();
-        std::fs::write(folder.path().join("web.js"), WEB).unwrap();
-        let config = r#"using Workerd = import "/workerd/workerd.capnp";
-const config :Workerd.Config = (
-  services = [(name = "web", worker = (modules = [(name = "web.js", esModule = embed "web.js")],
-    compatibilityDate = "2026-11-01", bindings = [(name = "PORT", workerdDebugPort = void)]))],
-  sockets = [(name = "http", address = "unix:http", http = (style = proxy), service = "web")]);
-"#;
-        let face = rig.runtime.debug_face(&"web".parse().unwrap());
-        let running = Running::start(folder, config, &["http"]);
-        Visitor { running, face: format!("unix:{}", face.display()) }
-    }
-
-    async fn talk(&self) -> Talk {
-        Talk::with(&self.running.path("http")).await
-    }
-
-    async fn hold_port(&self, talk: &Talk, service: &str, entrypoint: Option<&str>) {
-        talk.begin("holdPort", &[json!(self.face), json!(service), json!(entrypoint)]).await.unwrap();
-    }
-
-    async fn hold_actor(&self, talk: &Talk, service: &str, class: &str, id: &str) {
-        let args = [json!(self.face), json!(service), json!(class), json!(id)];
-        talk.begin("holdActor", &args).await.unwrap();
-    }
-}
+use super::cast::cast;
+use super::visitor::Visitor;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn entrypoints_and_objects_of_the_debug_port_face_follow_their_links() {
@@ -89,8 +52,6 @@ async fn what_there_is_not_is_named() {
     // After all that, the same connections serve.
     visitor.hold_port(&talk, "API", None).await;
     assert_eq!(talk.get("port").await, json!("blue"));
-    let props = talk.begin("withProps", &[json!(visitor.face), json!("API")]).await.unwrap_err();
-    assert!(props.message.contains("Props come from the link"), "{props:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,7 +62,7 @@ async fn a_link_with_an_entrypoint_and_props_keeps_to_them() {
         entrypoint: Some("Admin".to_owned()),
         props: Some(json!({ "tier": 1 })),
     };
-    let change = Change::DefineLink { link: "web/API".parse().unwrap(), target };
+    let change = Change::DefineLink { link: "web/API".parse().unwrap(), target, accepts_props: false };
     rig.links.change(vec![change], None).unwrap();
     let visitor = Visitor::start(&rig);
     let talk = visitor.talk().await;

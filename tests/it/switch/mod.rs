@@ -6,5 +6,7 @@ mod errors;
 mod flow;
 mod kill;
 mod parking;
+mod props;
 mod retarget;
 mod soak;
+mod visitor;

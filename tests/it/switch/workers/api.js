@@ -40,6 +40,7 @@ export class Room extends DurableObject {
 
 export class Admin extends WorkerEntrypoint {
     who() { return `admin NAME ${JSON.stringify(this.ctx.props)}`; }
+    odd() { return `Date ${this.ctx.props.date.toISOString()}, Map ${this.ctx.props.map.size}`; }
     fetch() { return new Response(this.who()); }
 }
 

@@ -113,8 +113,14 @@ const commands = {
     },
     actor: ({ held }) => held.actor.who(),
     actorFetch: async ({ held }) => text(await held.actor.fetch("http://room/path")),
-    withProps: ({ env }, address, service) =>
-        env.PORT.connect(address).getEntrypoint(service, undefined, { mine: true }).who(),
+    withProps: ({ env }, address, service, props) =>
+        env.PORT.connect(address).getEntrypoint(service, undefined, props).who(),
+    withOddProps: ({ env }, address) => {
+        const props = { date: new Date(0), map: new Map([[1, 2], [3, 4]]) };
+        return env.PORT.connect(address).getEntrypoint("API", undefined, props).odd();
+    },
+    withStubProps: ({ env }, address, service) =>
+        env.PORT.connect(address).getEntrypoint(service, undefined, { stub: env.PORT.connect(address) }).who(),
 };
 
 async function talk(request, env, say) {
