@@ -161,6 +161,11 @@ impl Socket {
 pub struct Probe(Weak<OwnedFd>);
 
 impl Probe {
+    /// Looks at a socket that somebody else serves, through a descriptor of its own, which keeps the socket open.
+    pub fn of(fd: &Arc<OwnedFd>) -> Self {
+        Probe(Arc::downgrade(fd))
+    }
+
     /// As [`Socket::is_hung_up`]: the task that owns the socket may not have seen it yet. True once that has dropped it.
     pub fn is_hung_up(&self) -> bool {
         self.0.upgrade().is_none_or(|fd| is_hung_up(&fd))

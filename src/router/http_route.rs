@@ -9,7 +9,9 @@ use tokio::sync::Mutex;
 use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 
-use super::http::{EventMeta, Lease, Refusal, Route as HttpRoute, RouteError, Routed, Upstream};
+use super::http::{
+    Asked, EventMeta, Lease, Refusal, Route as HttpRoute, RouteError, Routed, Speaks, Upstream,
+};
 use super::link::{Link, LinkName, Target};
 use super::switch::{Cuttable, Shared, Ticket, Waits};
 use super::table::{Route, Snapshot};
@@ -64,9 +66,8 @@ impl LinkRoute {
             Route::Ready(link, generation) => {
                 let upstream = match self.door {
                     Door::Entrypoint => entrypoint(&link, &generation),
-                    Door::Front => Ok(generation.front_socket.as_path()),
+                    Door::Front => over_http(&generation.front_socket, &generation),
                 };
-                let upstream = upstream.and_then(|socket| upstream_at(socket, &generation));
                 let upstream = upstream.map_err(NotNow::Never)?;
                 if let Some(refused) = refused.filter(|refused| refused.upstream.socket == upstream.socket) {
                     return Err(NotNow::For(format!(
@@ -152,9 +153,9 @@ enum NotNow {
     Never(RouteError),
 }
 
-/// The socket for a link's entrypoint.
-fn entrypoint<'a>(link: &Link, generation: &'a Generation) -> Result<&'a Path, RouteError> {
-    let session = &generation.session;
+/// The HTTP socket for a link's entrypoint, if there is one and nothing is needed that HTTP cannot carry; else the
+/// target's debug port.
+fn entrypoint(link: &Link, generation: &Generation) -> Result<Upstream, RouteError> {
     let (entrypoint, props) = match &link.target {
         Target::Entrypoint { entrypoint, props, .. } => (entrypoint, props),
         Target::ActorClass { .. } => {
@@ -163,29 +164,24 @@ fn entrypoint<'a>(link: &Link, generation: &'a Generation) -> Result<&'a Path, R
             return Err(RouteError::Unsupported(text));
         }
     };
-    if props.is_some() {
-        return Err(RouteError::Unsupported(format!(
-            "The link {} has props, which plain HTTP cannot carry. Call a method instead of fetch, or take the props \
-             off the link.",
-            link.name
-        )));
+    if let Some(socket) = generation.http_sockets.get(entrypoint).filter(|_| props.is_none()) {
+        return over_http(socket, generation);
     }
-    let Some(socket) = generation.http_sockets.get(entrypoint) else {
-        return Err(RouteError::Unsupported(format!(
-            "Session {session} has no HTTP socket for the entrypoint {}: name the entrypoint in a link of \
-             jackfield.toml and `jackfield reload`, or call a method instead of fetch.",
-            entrypoint.as_deref().unwrap_or("default")
-        )));
-    };
-    Ok(socket)
+    let asked = Asked { service: generation.service(), entrypoint: entrypoint.clone(), props: props.clone() };
+    let speaks = Speaks::Capnp(Arc::new(asked));
+    Ok(Upstream { socket: generation.debug_socket.as_path().into(), speaks, label: label(generation) })
 }
 
-fn upstream_at(socket: &Path, generation: &Generation) -> Result<Upstream, RouteError> {
-    let Generation { session, number, cf_header, .. } = generation;
+fn over_http(socket: &Path, generation: &Generation) -> Result<Upstream, RouteError> {
+    let Generation { session, cf_header, .. } = generation;
     let Ok(cf_header) = HeaderName::try_from(cf_header) else {
         return Err(RouteError::Unsupported(format!("Session {session} has no header for `cf`.")));
     };
-    Ok(Upstream { socket: socket.into(), cf_header, label: format!("{session} generation {number}").into() })
+    Ok(Upstream { socket: socket.into(), speaks: Speaks::Http { cf_header }, label: label(generation) })
+}
+
+fn label(generation: &Generation) -> Arc<str> {
+    format!("{} generation {}", generation.session, generation.number).into()
 }
 
 impl HttpRoute for Routes {

@@ -81,14 +81,21 @@ impl Router {
     /// Tells the callers of every change of the links.
     fn watch(&self) {
         let (shared, mut revisions) = (self.shared.clone(), self.links.subscribe());
-        let draining = self.lifetime.draining().clone();
+        let (links, draining) = (self.links.clone(), self.lifetime.draining().clone());
+        let upstreams: Vec<_> = self.upstreams.iter().map(|(_, upstreams)| upstreams.clone()).collect();
         self.spawn(self.threads.next(), async move {
             loop {
                 tokio::select! {
                     biased;
                     () = draining.cancelled() => return,
                     changed = revisions.changed() => match changed {
-                        Ok(()) => shared.wake_all(),
+                        Ok(()) => {
+                            shared.wake_all();
+                            let snapshot = links.snapshot();
+                            for upstreams in &upstreams {
+                                upstreams.retain_sessions(|socket| snapshot.has_debug_socket(socket));
+                            }
+                        }
                         Err(_) => return,
                     },
                 }

@@ -3,6 +3,7 @@
 //! Readers take the snapshot once per event and see links and session states of the same moment. Writers are rare:
 //! they copy the maps (of `Arc`s), change the copy and publish it under the next revision.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -107,6 +108,13 @@ impl Snapshot {
             true => format!("There is no session {name}. `jackfield ls` shows those that there are."),
             false => format!("There is no link {name}. `jackfield links` shows those that there are."),
         }
+    }
+
+    /// Whether new events go to a generation with this debug port.
+    pub fn has_debug_socket(&self, socket: &Path) -> bool {
+        self.sessions.values().any(|session| {
+            matches!(&session.state, SessionState::Up(generation) if generation.debug_socket == socket)
+        })
     }
 
     /// Follows a link to the newest listening generation of its target.

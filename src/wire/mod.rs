@@ -7,3 +7,4 @@ pub mod frame;
 pub mod http;
 pub mod message;
 pub mod v8;
+pub mod websocket;

@@ -82,6 +82,11 @@ impl Connection {
         }
     }
 
+    /// Whether it has not ended, as far as its task knows.
+    pub fn is_open(&self) -> bool {
+        !self.line.ended.initialized() && !self.member.ended.initialized()
+    }
+
     /// Whether it has ended because its peer broke the protocol: that speaks something else.
     pub fn was_hostile(&self) -> bool {
         self.line.hostile.load(Ordering::Acquire)

@@ -10,6 +10,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::pool::Lent;
 use super::route::Lease;
+use crate::client;
 
 /// Why a body ends before its end. The reader's connection is closed without a proper end, so that no worker takes
 /// half a body for a whole one.
@@ -19,6 +20,8 @@ pub(super) enum BodyError {
     Cut,
     #[error(transparent)]
     Sender(#[from] hyper::Error),
+    #[error(transparent)]
+    Target(client::BodyError),
 }
 
 /// The request body: keeps the event's lease until the upload is over.
@@ -74,9 +77,38 @@ impl ResponseBody {
     }
 }
 
-/// What a face sends: an answer passing through, or a text of ours.
+/// The body of an answer that came over Cap'n Proto: holds the event's lease until it ends, and breaks when cut.
+pub(super) struct ConvertedBody {
+    inner: client::Body,
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    lease: Arc<dyn Lease>,
+}
+
+impl ConvertedBody {
+    pub(super) fn new(inner: client::Body, lease: Arc<dyn Lease>) -> Self {
+        let cut = Box::pin(lease.cut().clone().cancelled_owned());
+        Self { inner, cut, lease }
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.cut.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Some(Err(BodyError::Cut)));
+        }
+        Pin::new(&mut self.inner).poll_frame(cx).map(|frame| {
+            frame.map(|frame| {
+                frame.map_err(|error| {
+                    self.lease.broken(&error.to_string());
+                    BodyError::Target(error)
+                })
+            })
+        })
+    }
+}
+
+/// What a face sends: an answer passing through, one that was converted, or a text of ours.
 pub(super) enum FaceBody {
     Passing(ResponseBody),
+    Converted(ConvertedBody),
     Text(Option<Bytes>),
 }
 
@@ -96,6 +128,7 @@ impl Body for FaceBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let body = match self.get_mut() {
             Self::Passing(body) => body,
+            Self::Converted(body) => return body.poll_frame(cx),
             Self::Text(text) => return Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
         };
         if body.cut.as_mut().poll(cx).is_ready() {
@@ -114,6 +147,7 @@ impl Body for FaceBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Passing(body) => body.inner.is_end_stream(),
+            Self::Converted(body) => body.inner.is_end_stream(),
             Self::Text(text) => text.is_none(),
         }
     }
@@ -121,6 +155,7 @@ impl Body for FaceBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Passing(body) => body.inner.size_hint(),
+            Self::Converted(body) => body.inner.size_hint(),
             Self::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
         }
     }

@@ -14,14 +14,14 @@ use hyper::{Method, Request, Response, StatusCode};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::body::FaceBody;
-use super::forward::{self, Forwarded};
+use super::forward::{self, Forwarded, Then};
 use super::headers;
 use super::page;
 use super::pool::Upstreams;
 use super::route::Route;
 use super::settings;
 use super::stream::Stream;
-use super::upgrade::{self, Opened, Tunnel, TunnelError};
+use super::upgrade::{self, Opened, TunnelError};
 use crate::net::Lifetime;
 
 /// Out of file descriptors: wait for some to come back rather than spin.
@@ -127,7 +127,7 @@ impl<R: Route> HttpFace<R> {
         let next = handover.lock().unwrap_or_else(PoisonError::into_inner).take();
         match next {
             None => Ok(()),
-            Some(Handover::Tunnel(tunnel)) => tunnel.run().await,
+            Some(Handover::Then(then)) => then.run().await,
             Some(Handover::Capnp(caller)) => {
                 let Opened { socket, read } = upgrade::open(caller.await?)?;
                 (self.capnp)(CapnpSocket { socket: socket.into_std()?, read });
@@ -141,9 +141,8 @@ impl<R: Route> HttpFace<R> {
             return self.capnp_connect(request);
         }
         let cf = headers::take_cf(request.headers_mut(), &self.config.cf_header);
-        let Forwarded { response, tunnel } =
-            forward::forward(&self.route, &self.upstreams, cf, request).await;
-        (response, tunnel.map(Handover::Tunnel))
+        let Forwarded { response, then } = forward::forward(&self.route, &self.upstreams, cf, request).await;
+        (response, then.map(Handover::Then))
     }
 
     /// A CONNECT without a port is never a worker's own: workerd refuses to send one.
@@ -161,6 +160,6 @@ impl<R: Route> HttpFace<R> {
 
 /// What becomes of a connection when hyper is done with it.
 enum Handover {
-    Tunnel(Tunnel),
+    Then(Then),
     Capnp(OnUpgrade),
 }

@@ -8,20 +8,41 @@ use hyper::header::{HeaderValue, UPGRADE};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::body::{FaceBody, RequestBody, ResponseBody};
+use super::convert::{Converted, convert};
 use super::pool::{Lent, Unsent, Upstreams};
-use super::route::{EventKind, EventMeta, Lease, Refusal, Route, Routed, Upstream};
-use super::upgrade::Tunnel;
+use super::route::{EventKind, EventMeta, Lease, Refusal, Route, Routed, Speaks, Upstream};
+use super::upgrade::{Tunnel, TunnelError};
+use super::websocket::Bridge;
 use super::{headers, page};
 
-/// What an event came to: the answer, and the tunnel that follows it if the target agreed to an upgrade.
+/// What an event came to: the answer, and what follows it if the target agreed to an upgrade.
 pub(super) struct Forwarded {
     pub(super) response: Response<FaceBody>,
-    pub(super) tunnel: Option<Tunnel>,
+    pub(super) then: Option<Then>,
+}
+
+/// What follows an answer on the same connection.
+pub(super) enum Then {
+    Tunnel(Tunnel),
+    Bridge(Box<Bridge>),
+}
+
+impl Then {
+    /// Passes on what comes, to the end.
+    ///
+    /// # Cancellation
+    /// Dropping the future closes both sides.
+    pub(super) async fn run(self) -> Result<(), TunnelError> {
+        match self {
+            Then::Tunnel(tunnel) => tunnel.run().await,
+            Then::Bridge(bridge) => bridge.run().await,
+        }
+    }
 }
 
 impl From<Response<FaceBody>> for Forwarded {
     fn from(response: Response<FaceBody>) -> Self {
-        Self { response, tunnel: None }
+        Self { response, then: None }
     }
 }
 
@@ -59,15 +80,30 @@ pub(super) async fn forward<R: Route>(
             if refusal.upstream.socket == upstream.socket {
                 return page::refused(&refusal).into();
             }
-            request.headers_mut().remove(&refusal.upstream.cf_header);
+            if let Speaks::Http { cf_header } = &refusal.upstream.speaks {
+                request.headers_mut().remove(cf_header);
+            }
         }
-        headers::put_cf(request.headers_mut(), &upstream.cf_header, cf.as_ref());
         request.body_mut().hold(lease.clone());
 
+        let sent = async {
+            match &upstream.speaks {
+                Speaks::Http { cf_header } => {
+                    headers::put_cf(request.headers_mut(), cf_header, cf.as_ref());
+                    send(upstreams, &upstream, request).await
+                }
+                Speaks::Capnp(_) if kind == EventKind::Connect => {
+                    Sent::Page(page::no_connect(&upstream.label))
+                }
+                Speaks::Capnp(asked) => {
+                    convert(upstreams.sessions(), &upstream, asked, request, cf.as_ref()).await
+                }
+            }
+        };
         let sent = tokio::select! {
             biased;
             () = lease.cut().cancelled() => return page::cut(&upstream.label).into(),
-            sent = send(upstreams, &upstream, request) => sent,
+            sent = sent => sent,
         };
         match sent {
             Sent::Answered(response, connection) => {
@@ -78,11 +114,12 @@ pub(super) async fn forward<R: Route>(
                 };
                 return answer(*response, connection, caller.filter(|_| tunnelled), lease);
             }
-            Sent::Broken(error) => {
-                let why = error.to_string();
+            Sent::Converted(converted) => return converted.finish(caller, lease),
+            Sent::Broken(why) => {
                 lease.broken(&why);
                 return page::broken(&upstream.label, &why).into();
             }
+            Sent::Page(page) => return page.into(),
             Sent::Refused(returned, why) => {
                 tracing::debug!(upstream = %upstream.label, why, "an upstream did not take an event");
                 refused = Some(Refusal { upstream, why });
@@ -102,9 +139,15 @@ fn kind(request: &Request<Incoming>) -> EventKind {
     }
 }
 
-enum Sent {
+/// What came of an attempt.
+pub(super) enum Sent {
     Answered(Box<Response<Incoming>>, Lent),
-    Broken(hyper::Error),
+    Converted(Box<Converted>),
+    /// It was delivered, and the way to the target broke.
+    Broken(String),
+    /// An answer of ours.
+    Page(Response<FaceBody>),
+    /// Nothing was delivered.
     Refused(Box<Request<RequestBody>>, String),
 }
 
@@ -115,7 +158,7 @@ async fn send(upstreams: &Upstreams, upstream: &Upstream, request: Request<Reque
     while let Some(mut connection) = upstreams.reuse(&upstream.socket) {
         match connection.send(request).await {
             Ok(response) => return Sent::Answered(Box::new(response), connection),
-            Err(Unsent::Broken(error)) => return Sent::Broken(error),
+            Err(Unsent::Broken(error)) => return Sent::Broken(error.to_string()),
             Err(Unsent::Returned(returned)) => request = *returned,
         }
     }
@@ -125,7 +168,7 @@ async fn send(upstreams: &Upstreams, upstream: &Upstream, request: Request<Reque
     };
     match connection.send(request).await {
         Ok(response) => Sent::Answered(Box::new(response), connection),
-        Err(Unsent::Broken(error)) => Sent::Broken(error),
+        Err(Unsent::Broken(error)) => Sent::Broken(error.to_string()),
         Err(Unsent::Returned(returned)) => {
             Sent::Refused(returned, "it closed the connection before the request was written".to_owned())
         }
@@ -146,6 +189,6 @@ fn answer(
     });
     Forwarded {
         response: response.map(|body| FaceBody::Passing(ResponseBody::new(body, lease, connection))),
-        tunnel,
+        then: tunnel.map(Then::Tunnel),
     }
 }

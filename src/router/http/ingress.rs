@@ -14,12 +14,12 @@ use hyper::service::service_fn;
 use hyper::{Request, Version};
 use serde_json::json;
 
-use super::forward::{self, Forwarded};
+use super::forward::{self, Forwarded, Then};
 use super::pool::Upstreams;
 use super::route::Route;
 use super::settings;
 use super::stream::Stream;
-use super::upgrade::{Tunnel, TunnelError};
+use super::upgrade::TunnelError;
 use crate::net::Lifetime;
 
 /// The ingress of one session.
@@ -53,21 +53,21 @@ impl<R: Route> Ingress<R> {
     async fn connection(&self, socket: TcpStream) -> Result<(), TunnelError> {
         let cf = cf(&socket);
         let stream = open(socket)?;
-        let next: Mutex<Option<Tunnel>> = Mutex::new(None);
+        let next: Mutex<Option<Then>> = Mutex::new(None);
         let service = service_fn(|mut request: Request<_>| async {
             // The version is a matter of each connection; ours to the session is always the same.
             *request.version_mut() = Version::HTTP_11;
-            let Forwarded { response, tunnel } =
+            let Forwarded { response, then } =
                 forward::forward(&*self.route.load_full(), &self.upstreams, cf.clone(), request).await;
-            if tunnel.is_some() {
-                *next.lock().unwrap_or_else(PoisonError::into_inner) = tunnel;
+            if then.is_some() {
+                *next.lock().unwrap_or_else(PoisonError::into_inner) = then;
             }
             Ok::<_, Infallible>(response)
         });
         settings::serve(stream, service, &self.lifetime).await?;
         let next = next.into_inner().unwrap_or_else(PoisonError::into_inner);
         match next {
-            Some(tunnel) => tunnel.run().await,
+            Some(then) => then.run().await,
             None => Ok(()),
         }
     }

@@ -2,7 +2,9 @@
 //!
 //! A link face is one unix socket per caller binding. A calling workerd opens it for two reasons: `CONNECT <name>` for
 //! JS RPC, whose socket is handed on to the Cap'n Proto side, and everything else (fetch, WebSocket, `connect()`),
-//! which is forwarded here to the unix socket of the link's target of that moment.
+//! which is forwarded here to the unix socket of the link's target of that moment. A target that plain HTTP does not
+//! reach, for want of a socket or because it has props, is asked over its debug port: the event is converted, and the
+//! caller sees no difference.
 //!
 //! An ingress is the address at which people reach a session: what arrives there goes to the session's newest
 //! generation in the same way.
@@ -16,6 +18,7 @@
 //! - Every task belongs to the [`Lifetime`](crate::net::Lifetime) of its face and ends with it.
 
 mod body;
+mod convert;
 mod face;
 mod forward;
 mod headers;
@@ -23,11 +26,13 @@ mod ingress;
 mod page;
 mod pool;
 mod route;
+mod sessions;
 mod settings;
 mod stream;
 mod upgrade;
+mod websocket;
 
 pub use face::{CapnpSocket, FaceConfig, HttpFace};
 pub use ingress::Ingress;
 pub use pool::Upstreams;
-pub use route::{EventKind, EventMeta, Lease, Refusal, Route, RouteError, Routed, Upstream};
+pub use route::{Asked, EventKind, EventMeta, Lease, Refusal, Route, RouteError, Routed, Speaks, Upstream};

@@ -1,7 +1,7 @@
 //! Answers of our own: what a calling worker gets when its event could not be served.
 
 use bytes::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
 use super::body::FaceBody;
@@ -40,6 +40,24 @@ pub(super) fn broken(label: &str, why: &str) -> Response<FaceBody> {
          It may have been carried out, so it was not sent again. Send it again to reach the next generation."
     );
     error(StatusCode::SERVICE_UNAVAILABLE, "broken", text)
+}
+
+/// The target failed before it answered. Its own HTTP socket says no more.
+pub(super) fn failed(status: StatusCode) -> Response<FaceBody> {
+    let mut response =
+        Response::new(FaceBody::text(Bytes::from(status.canonical_reason().unwrap_or_default())));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// A worker's own `connect()`, where the target has no socket that takes it.
+pub(super) fn no_connect(label: &str) -> Response<FaceBody> {
+    let text = format!(
+        "{label} takes no connect() by this link: the link's target has props, or no socket of its own. Take the \
+         props off the link, or name the entrypoint in a link of jackfield.toml and `jackfield reload`."
+    );
+    error(StatusCode::NOT_IMPLEMENTED, "unsupported", text)
 }
 
 /// The route named an upstream again that had just refused the event.

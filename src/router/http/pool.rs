@@ -13,6 +13,7 @@ use tokio::net::UnixStream;
 use tokio::time::Instant;
 
 use super::body::RequestBody;
+use super::sessions::Sessions;
 use super::settings::{self, Io};
 use super::stream::Stream;
 use crate::net::Lifetime;
@@ -37,6 +38,7 @@ pub struct Upstreams {
 struct Shared {
     idle: Mutex<Idle>,
     lifetime: Lifetime,
+    sessions: Sessions,
 }
 
 #[derive(Default)]
@@ -59,13 +61,23 @@ struct Open {
 impl Upstreams {
     /// An empty pool. Its connections are tasks of `lifetime`.
     pub fn new(lifetime: Lifetime) -> Self {
-        Self { shared: Arc::new(Shared { idle: Mutex::default(), lifetime }) }
+        Self { shared: Arc::new(Shared { idle: Mutex::default(), lifetime, sessions: Sessions::default() }) }
     }
 
     /// Closes the idle connections of a generation that ended. Those in use close when their event ends, since nobody
     /// asks for that socket again.
     pub fn forget(&self, socket: &Path) {
         self.idle().sockets.remove(socket);
+    }
+
+    /// Closes the connections to debug ports other than these, each once nothing is under way on it.
+    pub fn retain_sessions(&self, wanted: impl Fn(&Path) -> bool) {
+        self.shared.sessions.retain(wanted);
+    }
+
+    /// The debug ports that events are converted for.
+    pub(super) fn sessions(&self) -> &Sessions {
+        &self.shared.sessions
     }
 
     /// How many connections are idle.
@@ -94,7 +106,7 @@ impl Upstreams {
 
     /// A new connection.
     pub(super) async fn open(&self, socket: &Arc<Path>) -> io::Result<Lent> {
-        let stream = connect(socket).await?.forgive(settings::EARLY_ANSWER);
+        let stream = Stream::new(connect(socket).await?.into_std()?)?.forgive(settings::EARLY_ANSWER);
         let probe = stream.probe();
         let io = Io::new(stream);
         let (sender, connection) =
@@ -153,14 +165,15 @@ impl Upstreams {
     }
 }
 
-async fn connect(path: &Path) -> io::Result<Stream> {
+/// Connects to a unix socket, and waits if its queue is full.
+pub(super) async fn connect(path: &Path) -> io::Result<UnixStream> {
     let deadline = Instant::now() + BACKLOG_WAIT;
     loop {
         match UnixStream::connect(path).await {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < deadline => {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            result => return Stream::new(result?.into_std()?),
+            result => return result,
         }
     }
 }

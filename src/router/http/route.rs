@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use hyper::header::HeaderName;
 use hyper::{Method, StatusCode, Uri};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 /// What kind of event begins.
@@ -47,15 +48,38 @@ pub struct Refusal {
     pub why: String,
 }
 
-/// One HTTP socket of one generation of a session.
+/// One socket of one generation of a session.
 #[derive(Clone, Debug)]
 pub struct Upstream {
     /// Its unix socket. A generation has paths of its own, so the path names the generation too.
     pub socket: Arc<Path>,
-    /// The header in which that generation takes `cf`.
-    pub cf_header: HeaderName,
+    /// What is spoken there.
+    pub speaks: Speaks,
     /// For messages: session and generation.
     pub label: Arc<str>,
+}
+
+/// What an upstream speaks.
+#[derive(Clone, Debug)]
+pub enum Speaks {
+    /// HTTP, `style = proxy`.
+    Http {
+        /// The header in which that generation takes `cf`.
+        cf_header: HeaderName,
+    },
+    /// Cap'n Proto, as a debug port does: requests are converted.
+    Capnp(Arc<Asked>),
+}
+
+/// What takes an event behind a debug port.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asked {
+    /// The service in the process.
+    pub service: String,
+    /// The exported class; `None` is the default export.
+    pub entrypoint: Option<String>,
+    /// What it finds as `ctx.props`.
+    pub props: Option<Value>,
 }
 
 /// The claim of one event on its target, held until the event ended: body complete in both directions or socket closed.
@@ -69,7 +93,7 @@ pub trait Lease: Send + Sync + 'static {
 
 /// Where an event goes.
 pub struct Routed {
-    /// The socket that takes it.
+    /// What takes it.
     pub upstream: Upstream,
     /// Dropped when the event ends.
     pub lease: Arc<dyn Lease>,

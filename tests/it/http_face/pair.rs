@@ -54,6 +54,11 @@ impl Pair {
         self.folder.path().join("target")
     }
 
+    /// The target's debug port.
+    pub fn target_debug(&self) -> PathBuf {
+        self.folder.path().join("target-debug")
+    }
+
     /// Asks the calling worker. The host picks its binding: `direct` or `link`.
     pub async fn ask(&self, host: &str, path: &str, headers: &[(&str, &str)]) -> Outcome<Response<Bytes>> {
         let socket = UnixStream::connect(self.folder.path().join("caller")).await?;
@@ -78,13 +83,17 @@ async fn start(folder: &Path, name: &str, config: &str) -> Outcome<Child> {
         .arg("serve")
         .arg(&file)
         .args(["--experimental", "--control-fd=1"])
+        .arg(format!("--debug-port=unix:{}", folder.join(format!("{name}-debug")).display()))
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()?;
     let output = child.stdout.take().ok_or("stdout was piped")?;
     let mut lines = BufReader::new(output).lines();
-    let listening = timeout(START, lines.next_line()).await??;
-    listening.filter(|line| line.contains("listen")).ok_or("workerd ended before it was listening")?;
+    // Its HTTP socket, and its debug port.
+    for _ in 0..2 {
+        let listening = timeout(START, lines.next_line()).await??;
+        listening.filter(|line| line.contains("listen")).ok_or("workerd ended before it was listening")?;
+    }
     Ok(child)
 }
 

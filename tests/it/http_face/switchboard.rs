@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use jackfield::net::Lifetime;
 use jackfield::router::http::{
-    CapnpSocket, EventKind, EventMeta, FaceConfig, HttpFace, Lease, Route, RouteError, Routed, Upstream,
-    Upstreams,
+    Asked, CapnpSocket, EventKind, EventMeta, FaceConfig, HttpFace, Lease, Route, RouteError, Routed, Speaks,
+    Upstream, Upstreams,
 };
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, watch};
@@ -21,6 +21,8 @@ pub enum Way {
     /// Wait for another answer.
     Park,
     To(Arc<Path>),
+    /// To the default export of the service `target` behind a debug port.
+    Convert(Arc<Path>),
     Refuse(RouteError),
 }
 
@@ -100,19 +102,25 @@ impl Route for Switchboard {
         let mut way = self.way.subscribe();
         let way = way.wait_for(|way| match way {
             Way::Park => false,
-            Way::To(socket) => refused.as_ref() != Some(socket),
+            Way::To(socket) | Way::Convert(socket) => refused.as_ref() != Some(socket),
             Way::Refuse(_) => true,
         });
         let way = way.await.map_err(|_| RouteError::Unavailable("the test is over".to_owned()))?.clone();
         match way {
-            Way::To(socket) => {
+            Way::To(_) | Way::Convert(_) => {
                 counts.leases.fetch_add(1, Ordering::SeqCst);
                 let cut = self.cut.lock().expect("no test panics with it").clone();
-                let upstream = Upstream {
-                    socket,
-                    cf_header: TARGET_CF.parse().expect("a header name"),
-                    label: "api".into(),
+                let (socket, speaks) = match way {
+                    Way::Convert(socket) => {
+                        let asked = Asked { service: "target".into(), entrypoint: None, props: None };
+                        (socket, Speaks::Capnp(Arc::new(asked)))
+                    }
+                    Way::To(socket) => {
+                        (socket, Speaks::Http { cf_header: TARGET_CF.parse().expect("a header name") })
+                    }
+                    Way::Park | Way::Refuse(_) => unreachable!("matched above"),
                 };
+                let upstream = Upstream { socket, speaks, label: "api".into() };
                 Ok(Routed { upstream, lease: Arc::new(Claim { cut, counts: counts.clone() }) })
             }
             Way::Refuse(error) => Err(error),

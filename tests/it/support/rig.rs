@@ -1,7 +1,8 @@
 //! A project with its sessions running and its links served by a router: all of it but the command line.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hyper::header::HeaderName;
@@ -9,7 +10,7 @@ use jackfield::router::switch::{Counts, Settings, Shared, TraceFile};
 use jackfield::router::{Aim, Change, Class, Face, LinkName, Links, Moved, Router, Target, retarget};
 use jackfield::session::config::connect_host;
 use jackfield::session::{
-    Generation, Host, Project, RuntimeDir, SessionName, SessionSink as _, SessionState, Sessions, Times,
+    Generation, Host, Project, RuntimeDir, SessionName, SessionSink, SessionState, Sessions, Times,
 };
 use tokio::net::UnixStream;
 
@@ -22,8 +23,34 @@ pub struct Rig {
     pub runtime: Arc<RuntimeDir>,
     pub links: Arc<Links>,
     pub router: Arc<Router>,
+    /// Every generation with all its sockets.
+    generations: Arc<Generations>,
     sessions: Sessions,
     _faces: Vec<Face>,
+}
+
+/// Tells the router of generations, perhaps without their HTTP sockets.
+struct Generations {
+    links: Arc<Links>,
+    converts: bool,
+    all: Mutex<HashMap<(SessionName, u64), Arc<Generation>>>,
+}
+
+impl SessionSink for Generations {
+    fn publish(&self, session: &SessionName, state: SessionState) {
+        let state = match state {
+            SessionState::Up(up) => {
+                self.all.lock().unwrap().insert((session.clone(), up.number), up.clone());
+                let mut told = (*up).clone();
+                if self.converts {
+                    told.http_sockets.clear();
+                }
+                SessionState::Up(Arc::new(told))
+            }
+            other => other,
+        };
+        self.links.publish(session, state);
+    }
 }
 
 struct Silent;
@@ -42,7 +69,16 @@ impl Rig {
         Self::with(project, files, Settings::default()).await
     }
 
-    pub async fn with(project: &str, files: &[(&str, &str)], mut settings: Settings) -> Self {
+    pub async fn with(project: &str, files: &[(&str, &str)], settings: Settings) -> Self {
+        Self::build(project, files, settings, false).await
+    }
+
+    /// The same, where the router knows of no HTTP sockets: it converts what comes over HTTP.
+    pub async fn converting(project: &str, files: &[(&str, &str)]) -> Self {
+        Self::build(project, files, Settings::default(), true).await
+    }
+
+    async fn build(project: &str, files: &[(&str, &str)], mut settings: Settings, converts: bool) -> Self {
         if let Some(path) = std::env::var_os("JACKFIELD_TEST_FRAMES") {
             settings.trace = Some(TraceFile::create(path.as_ref()).unwrap());
         }
@@ -67,8 +103,9 @@ impl Rig {
             Times::default(),
         );
         let host = Arc::new(host.unwrap());
-        let sessions = Sessions::start(host, links.clone(), router.clone(), &project).await.unwrap();
-        Rig { _folder: folder, runtime, links, router, sessions, _faces: faces }
+        let generations = Arc::new(Generations { links: links.clone(), converts, all: Mutex::default() });
+        let sessions = Sessions::start(host, generations.clone(), router.clone(), &project).await.unwrap();
+        Rig { _folder: folder, runtime, links, router, generations, sessions, _faces: faces }
     }
 
     /// The newest generation of a session, once it is up.
@@ -83,7 +120,9 @@ impl Rig {
 
     /// The HTTP socket of a session's default export.
     pub async fn socket(&self, session: &str) -> PathBuf {
-        http(&*self.up(session).await, None)
+        let up = self.up(session).await;
+        let all = self.generations.all.lock().unwrap();
+        http(&all[&(up.session.clone(), up.number)], None)
     }
 
     /// What a session answers to a GET of `path`.

@@ -37,6 +37,31 @@ pub async fn cast() -> Rig {
     with(Settings::default()).await
 }
 
+/// The same, where no target has an HTTP socket that the router knows of.
+pub async fn converting() -> Rig {
+    let (blue, green) = (API.replace("NAME", "blue"), API.replace("NAME", "green"));
+    Rig::converting(PROJECT, &[("web.js", WEB), ("blue.js", &blue), ("green.js", &green)]).await
+}
+
+/// Tests that hold whether the router passes HTTP on or converts it.
+macro_rules! either_way {
+    ($($name:ident,)*) => {
+        mod over_http {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(crate::switch::cast::cast().await).await;
+            })*
+        }
+        mod converted {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(crate::switch::cast::converting().await).await;
+            })*
+        }
+    };
+}
+pub(super) use either_way;
+
 pub async fn with(settings: Settings) -> Rig {
     let (blue, green) = (API.replace("NAME", "blue"), API.replace("NAME", "green"));
     Rig::with(PROJECT, &[("web.js", WEB), ("blue.js", &blue), ("green.js", &green)], settings).await

@@ -6,11 +6,17 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use rustix::process::{Signal, kill_process};
 use serde_json::json;
 
-use super::cast::{cast, state, until};
+use super::cast::{either_way, state, until};
+use crate::support::rig::Rig;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn only_what_was_delivered_fails_and_the_rest_waits_for_the_successor() {
-    let rig = cast().await;
+either_way! {
+    only_what_was_delivered_fails_and_the_rest_waits_for_the_successor,
+    deaths_under_load_break_only_what_was_delivered,
+    a_stopped_target_keeps_its_events_until_it_dies,
+    what_a_dead_caller_asked_for_is_canceled,
+}
+
+async fn only_what_was_delivered_fails_and_the_rest_waits_for_the_successor(rig: Rig) {
     let talk = rig.talk("web").await;
     assert_eq!(talk.get("holdStub").await, json!("blue 1"));
     let calls: Vec<_> = (0..8).map(|_| talk.begin("hang", &[])).collect();
@@ -44,10 +50,9 @@ async fn only_what_was_delivered_fails_and_the_rest_waits_for_the_successor() {
     assert_eq!((counts.broken, counts.failed, counts.cut), (16, 0, 0));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn deaths_under_load_break_only_what_was_delivered() {
+async fn deaths_under_load_break_only_what_was_delivered(rig: Rig) {
     const DEATHS: usize = 5;
-    let rig = Arc::new(cast().await);
+    let rig = Arc::new(rig);
     let (served, broken) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU64::new(0)));
     let stop = tokio_util::sync::CancellationToken::new();
     let load = |kind: &'static str| {
@@ -89,9 +94,7 @@ fn is_broken(text: &serde_json::Value) -> bool {
 }
 
 /// Nothing is read from a stopped process, so its death is what the router learns next.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stopped_target_keeps_its_events_until_it_dies() {
-    let rig = cast().await;
+async fn a_stopped_target_keeps_its_events_until_it_dies(rig: Rig) {
     let talk = rig.talk("web").await;
     talk.get("who").await;
     talk.get("fetch").await;
@@ -114,9 +117,7 @@ async fn a_stopped_target_keeps_its_events_until_it_dies() {
 
 const HOLDS: [&str; 5] = ["holdStub", "holdBytes", "holdBody", "holdCall", "holdSocket"];
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_dead_caller_asked_for_is_canceled() {
-    let rig = cast().await;
+async fn what_a_dead_caller_asked_for_is_canceled(rig: Rig) {
     // First the request alone goes, then the whole process.
     for process in [false, true] {
         let talk = rig.talk("web").await;

@@ -9,7 +9,15 @@ use jackfield::rpc::Limits;
 use jackfield::session::SessionState;
 use serde_json::json;
 
-use super::cast::{cast, soon, state, until, with};
+use super::cast::{either_way, soon, state, until, with};
+use crate::support::rig::Rig;
+
+either_way! {
+    events_wait_in_order_and_are_served,
+    a_retarget_frees_what_waits,
+    a_caller_that_gives_up_has_asked_nothing,
+    a_router_that_stops_keeps_nobody_waiting,
+}
 
 /// Takes `api@blue` away for the router, and brings it back by what this returns.
 async fn down(rig: &crate::support::rig::Rig, down: SessionState) -> SessionState {
@@ -22,10 +30,8 @@ fn broken() -> SessionState {
     SessionState::Down { why: "workerd ended by signal 6".to_owned() }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn events_wait_in_order_and_are_served() {
+async fn events_wait_in_order_and_are_served(rig: Rig) {
     const EVENTS: usize = 20;
-    let rig = cast().await;
     let talk = rig.talk("web").await;
     // Both before there is an upstream connection, and with one that is kept.
     for round in 0..2 {
@@ -58,9 +64,7 @@ async fn events_wait_in_order_and_are_served() {
     assert_eq!((counts.failed, counts.broken, counts.parked), (0, 0, 4 * (EVENTS as u64 + 3)));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_retarget_frees_what_waits() {
-    let rig = cast().await;
+async fn a_retarget_frees_what_waits(rig: Rig) {
     let talk = rig.talk("web").await;
     down(&rig, broken()).await;
     let (call, fetch) = (talk.begin("who", &[]), talk.begin("fetch", &[]));
@@ -99,9 +103,7 @@ async fn whoever_waited_too_long_is_told_what_for() {
     assert_eq!(rig.router.shared().waiting(), 0);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_caller_that_gives_up_has_asked_nothing() {
-    let rig = cast().await;
+async fn a_caller_that_gives_up_has_asked_nothing(rig: Rig) {
     let up = down(&rig, SessionState::Starting).await;
     let talk = rig.talk("web").await;
     let gone = [talk.begin("mark", &[json!("gone")]), talk.begin("markFetch", &[json!("gone")])];
@@ -145,9 +147,7 @@ async fn more_than_the_bounds_is_refused_and_the_rest_is_served() {
     assert_eq!(talk.get("who").await, json!("blue"));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_router_that_stops_keeps_nobody_waiting() {
-    let rig = cast().await;
+async fn a_router_that_stops_keeps_nobody_waiting(rig: Rig) {
     let talk = rig.talk("web").await;
     down(&rig, SessionState::Starting).await;
     let (call, fetch) = (talk.begin("who", &[]), talk.begin("fetch", &[]));

@@ -4,9 +4,14 @@ use futures::FutureExt as _;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 
-use super::cast::{cast, soon, state};
+use super::cast::{cast, either_way, soon, state};
 use crate::support::rig::Rig;
 use crate::support::talk::Talk;
+
+either_way! {
+    what_is_held_stays_with_the_old_target_to_its_end,
+    a_cut_breaks_what_is_held_at_once_and_nothing_else,
+}
 
 /// What a caller may hold, and what its first and its later uses say of a target.
 const KINDS: [(&str, &str, &str); 5] = [
@@ -32,9 +37,7 @@ async fn assert_new_events_reach(talk: &Talk, name: &str) {
     assert_eq!(talk.get("fetch").await, json!([200, format!("{name} https://api.test/")]));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_held_stays_with_the_old_target_to_its_end() {
-    let rig = cast().await;
+async fn what_is_held_stays_with_the_old_target_to_its_end(rig: Rig) {
     let talk = rig.talk("web").await;
     hold_everything(&talk, "blue").await;
     let moved = rig.move_all(&[("web/API", "api@green")], false).await;
@@ -52,9 +55,7 @@ async fn what_is_held_stays_with_the_old_target_to_its_end() {
     assert_eq!((rig.counts().failed, rig.counts().broken, rig.counts().cut), (0, 0, 0));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cut_breaks_what_is_held_at_once_and_nothing_else() {
-    let rig = cast().await;
+async fn a_cut_breaks_what_is_held_at_once_and_nothing_else(rig: Rig) {
     let (talk, other) = (rig.talk("web").await, rig.talk("other").await);
     hold_everything(&talk, "blue").await;
     assert_eq!(other.get("holdStub").await, json!("blue 1"));
