@@ -10,6 +10,7 @@ mod entrypoint;
 mod error;
 mod event;
 mod fetch;
+mod rpc;
 mod session;
 pub mod stream;
 mod websocket;
@@ -20,6 +21,10 @@ pub use entrypoint::Entrypoint;
 pub use error::ConnectError;
 pub use event::Event;
 pub use fetch::{Answer, Cf, FetchError};
+pub use rpc::{
+    CallError, Path, Promise, ReadableStream, Stub, Target, Thrown, ValueError, WritableStream, function,
+    object, service,
+};
 pub use session::{Session, new_unique_id};
 pub use websocket::{Close, Message, WebSocket, WebSocketError};
 

@@ -10,6 +10,7 @@ use tokio::net::{TcpStream, UnixStream};
 use super::address::Address;
 use super::entrypoint::{Entrypoint, Origin};
 use super::error::ConnectError;
+use super::rpc;
 use crate::net::local::{Body, Connection, Peer, RpcError, Settings, Stub};
 use crate::schema::worker_interface_capnp::workerd_debug_port;
 use crate::wire::actor_id::ActorId;
@@ -31,6 +32,7 @@ struct Inner {
     peer: Peer,
     line: Connection,
     port: Stub,
+    rpc: rpc::Host,
     name: String,
 }
 
@@ -82,7 +84,8 @@ impl Session {
     /// A session over a connection that somebody else made, and knows to be to a debug port.
     pub(crate) fn over(peer: Peer, line: Connection, name: String) -> Self {
         let port = line.bootstrap();
-        Session(Arc::new(Inner { peer, line, port, name }))
+        let rpc = rpc::Host::of_peer(&peer);
+        Session(Arc::new(Inner { peer, line, port, rpc, name }))
     }
 
     /// Asks for what no worker serves: only a debug port says that it is not there.
@@ -154,6 +157,11 @@ impl Session {
     /// The connection.
     pub fn connection(&self) -> &Connection {
         &self.0.line
+    }
+
+    /// What calls of JavaScript RPC share.
+    pub(super) fn rpc(&self) -> &rpc::Host {
+        &self.0.rpc
     }
 
     pub(super) fn port(&self) -> &Stub {

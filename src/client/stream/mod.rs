@@ -11,6 +11,7 @@ mod writer;
 pub use error::StreamError;
 pub(crate) use error::plain;
 pub(crate) use inbox::{End, Feed, Inbox, inbox};
+pub(crate) use object::Written;
 pub(crate) use outbox::Outbox;
 pub use reader::Reader;
 pub use writer::Writer;

@@ -19,7 +19,7 @@ const ENDED: u16 = 0;
 const REACHED_LIMIT: u16 = 1;
 
 /// A ByteStream whose bytes come to us.
-pub(super) struct Written(pub Feed<Bytes>);
+pub(crate) struct Written(pub(super) Feed<Bytes>);
 
 impl Handler for Written {
     fn call(&mut self, call: Call) {

@@ -31,6 +31,12 @@ impl Reader {
         (call.serve(Written(feed)), Reader { inbox })
     }
 
+    /// As [`Reader::new`], where it is not known yet who will write.
+    pub(crate) fn unserved() -> (Written, Reader) {
+        let (feed, inbox) = inbox();
+        (Written(feed), Reader { inbox })
+    }
+
     /// The next bytes; `None` at the end.
     ///
     /// # Cancellation

@@ -78,6 +78,16 @@ impl Stub {
         self.0.member.is_of(shared)
     }
 
+    /// A stub of an object of this process, at the same peer.
+    pub fn beside(&self, handler: impl Handler) -> Stub {
+        Stub::new(self.0.member.clone(), Place::Handler(Box::new(handler)))
+    }
+
+    /// Whether both are of one peer, so that one can be sent in a call on the other.
+    pub fn meets(&self, other: &Stub) -> bool {
+        other.is_with(&self.0.member)
+    }
+
     /// Calls a method, given the interface's type id and the method's ordinal, and waits for the answer.
     ///
     /// # Cancellation

@@ -4,5 +4,6 @@ mod actors;
 mod bodies;
 mod connect;
 mod fetch;
+mod rpc;
 mod stage;
 mod websocket;
