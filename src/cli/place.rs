@@ -18,12 +18,63 @@ pub(super) struct Place {
 impl Place {
     /// The project that `file` names, or the nearest one at or above `here`.
     pub(super) fn find(file: Option<&Path>, here: &Path) -> Result<Self, Failure> {
-        let file = match file {
-            Some(file) => named(&here.join(file))?,
-            None => nearest(here)?,
-        };
+        match file {
+            Some(file) => Self::named(&here.join(file)),
+            None => Self::nearest(here),
+        }
+    }
+
+    fn of(file: PathBuf) -> Result<Self, Failure> {
         let folder = RuntimeDir::folder_of(&file).map_err(Failure::usage)?;
         Ok(Self { file, socket: RuntimeDir::control_socket(&folder) })
+    }
+
+    /// A folder stands for the project file in it. A file that is gone still names the daemon that was started for it,
+    /// and so does its folder.
+    fn named(file: &Path) -> Result<Self, Failure> {
+        let file = if file.is_dir() { file.join(FILE_NAME) } else { file.to_owned() };
+        match (file.canonicalize(), file.parent(), file.file_name()) {
+            (Ok(file), _, _) => return Self::of(file),
+            (Err(_), Some(folder), Some(name)) => {
+                let gone = folder.canonicalize().map(|folder| folder.join(name)).map(Self::of);
+                // The folder may be gone with it.
+                match gone.unwrap_or_else(|_| Self::forgotten(&file)) {
+                    Ok(place) if place.has_daemon() => return Ok(place),
+                    _ => {}
+                }
+            }
+            (Err(_), _, _) => {}
+        }
+        Err(Failure::usage(format!("there is no {}, and no daemon runs for it", file.display()))
+            .hint(others("name a project file, or leave it out inside a project")))
+    }
+
+    /// The daemon that says it was started for a file of that name.
+    fn forgotten(file: &Path) -> Result<Self, Failure> {
+        let found = RuntimeDir::running().into_iter().find(|(project, _)| project == file);
+        let found = found.map(|(file, socket)| Self { file, socket });
+        found.ok_or_else(|| Failure::usage(format!("no daemon runs for {}", file.display())))
+    }
+
+    fn nearest(here: &Path) -> Result<Self, Failure> {
+        for folder in here.ancestors() {
+            let file = folder.join(FILE_NAME);
+            if file.is_file() {
+                return Self::named(&file);
+            }
+            if let Ok(place) = Self::of(file)
+                && place.has_daemon()
+            {
+                return Ok(place);
+            }
+        }
+        Err(Failure::usage(format!("there is no {FILE_NAME} in {} or a folder above it", here.display()))
+            .hint(others("name one with --file, or start in the folder of the project")))
+    }
+
+    /// Whether there is a socket; who listens on it, if anybody, is seen when it is asked.
+    fn has_daemon(&self) -> bool {
+        self.socket.exists()
     }
 
     pub(super) fn client(&self) -> Client {
@@ -31,25 +82,12 @@ impl Place {
     }
 }
 
-/// A folder stands for the project file in it. A file that is gone still names the daemon that was started for it.
-fn named(file: &Path) -> Result<PathBuf, Failure> {
-    let file = if file.is_dir() { file.join(FILE_NAME) } else { file.to_owned() };
-    let missing = |error| {
-        Failure::usage(format!("cannot find {}: {error}", file.display()))
-            .hint("name a project file, or leave it out inside a project")
-    };
-    match (file.canonicalize(), file.parent(), file.file_name()) {
-        (Ok(file), _, _) => Ok(file),
-        (Err(_), Some(folder), Some(name)) => Ok(folder.canonicalize().map_err(missing)?.join(name)),
-        (Err(error), _, _) => Err(missing(error)),
+/// Advice, with the projects that run: one of them may be meant.
+fn others(advice: &str) -> String {
+    let running = RuntimeDir::running();
+    let names: Vec<_> = running.iter().map(|(project, _)| project.display().to_string()).collect();
+    match names.is_empty() {
+        true => advice.to_owned(),
+        false => format!("{advice}; daemons run for {}", names.join(", ")),
     }
-}
-
-fn nearest(here: &Path) -> Result<PathBuf, Failure> {
-    let mut files = here.ancestors().map(|folder| folder.join(FILE_NAME));
-    let found = files.find(|file| file.is_file()).ok_or_else(|| {
-        Failure::usage(format!("there is no {FILE_NAME} in {} or a folder above it", here.display()))
-            .hint("name one with --file, or start in the folder of the project")
-    })?;
-    named(&found)
 }

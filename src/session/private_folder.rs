@@ -53,7 +53,8 @@ pub(super) fn take_lock(folder: &Path, project: &Path) -> Result<File, RuntimeDi
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let mut owner = String::new();
                 let _ = (&lock).take(20).read_to_string(&mut owner);
-                let owner = if owner.is_empty() { "unknown".to_owned() } else { owner };
+                let owner =
+                    owner.lines().next().filter(|owner| !owner.is_empty()).unwrap_or("unknown").to_owned();
                 return Err(RuntimeDirError::Held { project: project.to_owned(), owner });
             }
             Err(error) => return Err(failed("lock", &path)(error.into())),
@@ -68,7 +69,9 @@ pub(super) fn take_lock(folder: &Path, project: &Path) -> Result<File, RuntimeDi
             }
         }
         lock.set_len(0).map_err(failed("write", &path))?;
-        write!(lock, "{}", std::process::id()).map_err(failed("write", &path))?;
+        // The project for whoever lists what runs: the name of the folder does not tell.
+        let text = format!("{}\n{}\n", std::process::id(), project.display());
+        lock.write_all(text.as_bytes()).map_err(failed("write", &path))?;
         return Ok(lock);
     }
 }

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -105,7 +106,7 @@ impl RuntimeDir {
         let folder = folder_in(base, project)?;
         make_private(base)?;
         make_private(&folder)?;
-        let lock = take_lock(&folder, project)?;
+        let lock = take_lock(&folder, &locate(project)?)?;
         let cf_header =
             random_header().map_err(failed("read random bytes from", Path::new("/dev/urandom")))?;
         let runtime = Self { folder, lock, children: Mutex::default(), cf_header };
@@ -117,6 +118,29 @@ impl RuntimeDir {
     /// The folder of a project, whether it exists or not: where a client looks for the control socket.
     pub fn folder_of(project: &Path) -> Result<PathBuf, RuntimeDirError> {
         folder_in(&base(), project)
+    }
+
+    /// The projects of this user for which a daemon runs, with the sockets on which those listen.
+    pub fn running() -> Vec<(PathBuf, PathBuf)> {
+        Self::running_in(&base())
+    }
+
+    /// The same in a given base folder.
+    pub fn running_in(base: &Path) -> Vec<(PathBuf, PathBuf)> {
+        let folders = base.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
+        let mut running: Vec<_> = folders
+            .filter_map(|folder| {
+                let mut text = String::new();
+                let lock = File::open(folder.join(LOCK)).ok()?;
+                lock.take(MAX_LEDGER_BYTES).read_to_string(&mut text).ok()?;
+                let socket = Self::control_socket(&folder);
+                // What a killed daemon left there answers nobody.
+                UnixStream::connect(&socket).ok()?;
+                Some((PathBuf::from(text.lines().nth(1)?), socket))
+            })
+            .collect();
+        running.sort();
+        running
     }
 
     /// The folder.
@@ -245,13 +269,23 @@ fn base() -> PathBuf {
 
 fn folder_in(base: &Path, project: &Path) -> Result<PathBuf, RuntimeDirError> {
     let base = std::path::absolute(base).map_err(failed("find", base))?;
-    let project = project.canonicalize().map_err(failed("find", project))?;
+    let project = locate(project)?;
     let folder = base.join(short_hash(&project.to_string_lossy()));
     let length = folder.as_os_str().len() + 1 + LONGEST_NAME;
     if length > MAX_SOCKET_PATH {
         return Err(RuntimeDirError::TooLong { folder, length });
     }
     Ok(folder)
+}
+
+/// The one name of a project file. One that is gone still names the run that was started for it.
+fn locate(project: &Path) -> Result<PathBuf, RuntimeDirError> {
+    let folder = match (project.canonicalize(), project.parent().map(Path::canonicalize)) {
+        (Ok(project), _) => return Ok(project),
+        (Err(error), Some(Ok(folder))) if error.kind() == io::ErrorKind::NotFound => folder,
+        (Err(error), _) => return Err(failed("find", project)(error)),
+    };
+    Ok(project.file_name().map(|name| folder.join(name)).unwrap_or(folder))
 }
 
 /// 48 bits: a project has few links, and a clash would only make the second bind fail.

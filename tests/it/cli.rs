@@ -190,6 +190,31 @@ async fn a_project_is_found_from_below_and_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_is_found_when_its_file_is_gone_and_listed_where_none_is_meant() {
+    let bench = Bench::with_daemon();
+    let file = bench.folder.path().canonicalize().unwrap().join("jackfield.toml");
+    std::fs::remove_file(&file).unwrap();
+    let mut below = bench.command(&["ls", "--json"]);
+    below.current_dir(bench.folder.path().join("deep/inside"));
+    let mut named = bench.command(&["ls", "--json", "--file", file.to_str().unwrap()]);
+    named.current_dir("/");
+    let mut of_folder = bench.command(&["ls", "--json", "--file", file.parent().unwrap().to_str().unwrap()]);
+    of_folder.current_dir("/");
+    for command in [below, named, of_folder] {
+        let Outcome { code, out, err } = bench.finish(command).await;
+        assert_eq!((code, err.as_str()), (0, ""));
+        assert!(out.contains("api@green"), "{out}");
+    }
+    let mut outside = bench.command(&["down"]);
+    outside.current_dir("/");
+    let said = bench.finish(outside).await.err;
+    assert!(said.contains("daemons run for [FOLDER]/jackfield.toml"), "{said}");
+    let Outcome { code, err, .. } = bench.run(&["down", "--file", "other.toml"]).await;
+    assert_eq!(code, 2);
+    assert!(err.starts_with("error: there is no [FOLDER]/other.toml, and no daemon runs for it\n"), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn colour_is_for_terminals_unless_asked_for() {
     let bench = Bench::with_daemon();
     let coloured = |out: &str| out.contains('\u{1b}');

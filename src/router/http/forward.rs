@@ -112,7 +112,7 @@ pub(super) async fn forward<R: Route>(
                     EventKind::WebSocket => response.status() == StatusCode::SWITCHING_PROTOCOLS,
                     EventKind::Fetch => false,
                 };
-                return answer(*response, connection, caller.filter(|_| tunnelled), lease);
+                return answer(*response, connection, caller.filter(|_| tunnelled), kind, lease);
             }
             Sent::Converted(converted) => return converted.finish(caller, lease),
             Sent::Broken(why) => {
@@ -179,12 +179,14 @@ fn answer(
     response: Response<Incoming>,
     connection: Lent,
     caller: Option<hyper::upgrade::OnUpgrade>,
+    kind: EventKind,
     lease: Arc<dyn Lease>,
 ) -> Forwarded {
     let mut response = response;
     let tunnel = caller.map(|caller| Tunnel {
         caller,
         upstream: hyper::upgrade::on(&mut response),
+        speaks_frames: kind == EventKind::WebSocket,
         lease: lease.clone(),
     });
     Forwarded {

@@ -21,6 +21,7 @@ mod body;
 mod convert;
 mod face;
 mod forward;
+mod goodbye;
 mod headers;
 mod ingress;
 mod page;

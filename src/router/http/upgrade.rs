@@ -10,6 +10,7 @@ use bytes::Bytes;
 use hyper::upgrade::{OnUpgrade, Parts, Upgraded};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
+use super::goodbye::Goodbye;
 use super::route::Lease;
 use super::settings::Io;
 use super::stream::Stream;
@@ -21,6 +22,8 @@ const BUFFER: usize = 32 * 1024;
 pub(super) struct Tunnel {
     pub(super) caller: OnUpgrade,
     pub(super) upstream: OnUpgrade,
+    /// Whether it is a WebSocket, of which one can tell a target that closes it from one that dies.
+    pub(super) speaks_frames: bool,
     pub(super) lease: Arc<dyn Lease>,
 }
 
@@ -32,18 +35,25 @@ impl Tunnel {
     pub(super) async fn run(self) -> Result<(), TunnelError> {
         let (caller, upstream) = futures::try_join!(self.caller, self.upstream)?;
         let (caller, upstream) = (open(caller)?, open(upstream)?);
-        let (mut up, mut down) = (Direction::new(&caller.read), Direction::new(&upstream.read));
+        let goodbye = || self.speaks_frames.then(Goodbye::default);
+        let mut up = Direction::new(&caller.read, goodbye());
+        let mut down = Direction::new(&upstream.read, goodbye());
         let (mut caller, mut upstream) = (caller.socket, upstream.socket);
         let both = poll_fn(|cx| {
             let up = up.poll_move(cx, &mut caller, &mut upstream)?;
             let down = down.poll_move(cx, &mut upstream, &mut caller)?;
             if up.is_ready() && down.is_ready() { Poll::Ready(Ok(())) } else { Poll::Pending }
         });
-        tokio::select! {
+        let ended = tokio::select! {
             biased;
-            () = self.lease.cut().cancelled() => Err(TunnelError::Cut),
+            () = self.lease.cut().cancelled() => return Err(TunnelError::Cut),
             ended = both => ended,
+        };
+        let nobody_said_goodbye = self.speaks_frames && !up.said_goodbye() && !down.said_goodbye();
+        if nobody_said_goodbye && upstream.peer_is_gone() && !caller.peer_is_gone() {
+            self.lease.broken("the WebSocket ended without a close frame");
         }
+        ended
     }
 }
 
@@ -54,6 +64,8 @@ pub(super) enum TunnelError {
     Cut,
     #[error("one side is gone")]
     Gone,
+    #[error("the target dropped its side without a close")]
+    Dropped,
     #[error(transparent)]
     Http(#[from] hyper::Error),
     #[error("the upgraded connection is not a socket of this face")]
@@ -79,6 +91,7 @@ struct Direction {
     written: usize,
     filled: usize,
     stage: Stage,
+    goodbye: Option<Goodbye>,
 }
 
 #[derive(Clone, Copy)]
@@ -89,10 +102,17 @@ enum Stage {
 }
 
 impl Direction {
-    fn new(first: &Bytes) -> Self {
+    fn new(first: &Bytes, mut goodbye: Option<Goodbye>) -> Self {
         let mut buffer = first.to_vec();
         buffer.resize(first.len().max(BUFFER), 0);
-        Self { buffer, written: 0, filled: first.len(), stage: Stage::Moving }
+        if let Some(goodbye) = &mut goodbye {
+            goodbye.see(first);
+        }
+        Self { buffer, written: 0, filled: first.len(), stage: Stage::Moving, goodbye }
+    }
+
+    fn said_goodbye(&self) -> bool {
+        self.goodbye.as_ref().is_some_and(Goodbye::was_said)
     }
 
     /// Ready when the end of the stream has been passed on. A side that is gone altogether is an error instead, so
@@ -112,6 +132,9 @@ impl Direction {
                 Stage::Moving => {
                     let mut buffer = ReadBuf::new(&mut self.buffer);
                     ready!(Pin::new(&mut *from).poll_read(cx, &mut buffer))?;
+                    if let Some(goodbye) = &mut self.goodbye {
+                        goodbye.see(buffer.filled());
+                    }
                     (self.written, self.filled) = (0, buffer.filled().len());
                     if self.filled == 0 {
                         if from.peer_is_gone() {

@@ -48,11 +48,15 @@ impl Bridge {
             written: 0,
             buffer: vec![0; BUFFER],
         };
-        tokio::select! {
+        let ended = tokio::select! {
             biased;
-            () = self.lease.cut().cancelled() => Err(TunnelError::Cut),
+            () = self.lease.cut().cancelled() => return Err(TunnelError::Cut),
             ended = poll_fn(|cx| passing.poll(cx)) => ended,
+        };
+        if let (Err(TunnelError::Dropped), Up::Open(_), Down::Open) = (&ended, &passing.up, &passing.down) {
+            self.lease.broken("the WebSocket ended without a close");
         }
+        ended
     }
 }
 
@@ -120,7 +124,7 @@ impl Passing {
                     self.down = Down::Closed;
                 }
                 // Dropped without a close: so is the caller's side.
-                Some(Err(_)) | None => return Poll::Ready(Err(TunnelError::Gone)),
+                Some(Err(_)) | None => return Poll::Ready(Err(TunnelError::Dropped)),
             },
         }
         Poll::Ready(Ok(()))
@@ -138,12 +142,12 @@ impl Passing {
             Up::Open(waiting) => waiting,
         };
         // Also drives what was sent before.
-        ready!(Pin::new(&mut self.target).poll_ready(cx)).map_err(io::Error::other)?;
+        ready!(Pin::new(&mut self.target).poll_ready(cx)).map_err(|_| TunnelError::Dropped)?;
         if let Some(message) = waiting.take() {
             if matches!(message, Message::Close(_)) {
                 self.up = Up::Closing;
             }
-            Pin::new(&mut self.target).start_send(message).map_err(io::Error::other)?;
+            Pin::new(&mut self.target).start_send(message).map_err(|_| TunnelError::Dropped)?;
             return Poll::Ready(Ok(()));
         }
         match self.decoder.take().map_err(io::Error::other)? {

@@ -51,7 +51,8 @@ pub struct Counts {
     /// Events that were not served: no target in time, or no such link.
     pub failed: u64,
     /// Events that were delivered, and whose target's connection ended before they were answered: they failed as
-    /// retryable. Not those that had been answered, whatever their callers still held of them.
+    /// retryable. Not RPC events that had been answered, whatever their callers still held of them. The answer of a
+    /// fetch ends with its body, or with its WebSocket.
     pub broken: u64,
     /// Events that `--cut` broke, likewise.
     pub cut: u64,

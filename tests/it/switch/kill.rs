@@ -21,6 +21,10 @@ async fn only_what_was_delivered_fails_and_the_rest_waits_for_the_successor(rig:
     assert_eq!(talk.get("holdStub").await, json!("blue 1"));
     let calls: Vec<_> = (0..8).map(|_| talk.begin("hang", &[])).collect();
     let fetches: Vec<_> = (0..8).map(|_| talk.begin("fetch", &[json!("/hang")])).collect();
+    // One that is closed in time, and one that is not.
+    assert_eq!(talk.get("holdSocket").await, json!("blue hi"));
+    talk.get("dropSocket").await;
+    assert_eq!(talk.get("holdSocket").await, json!("blue hi"));
     until(&rig, "api@blue", "sixteen events that hang", |state| state.hanging == 16).await;
     let generation = rig.up("api@blue").await.number;
     rig.kill("api@blue").await;
@@ -41,13 +45,14 @@ async fn only_what_was_delivered_fails_and_the_rest_waits_for_the_successor(rig:
         let answer = event.await.unwrap();
         assert!(answer == json!("blue") || answer[0] == 200, "{answer}");
     }
+    assert!(["error".into(), json!(1006)].contains(&talk.get("socketEnd").await));
     let failure = talk.fail("useStub").await;
     assert!(failure.retryable && failure.message.contains(&names), "{failure:?}");
     assert!(failure.message.contains("new event on web/API"), "how to get a new one: {failure:?}");
     assert_eq!(talk.get("holdStub").await, json!("blue 1"), "of the successor");
-    // The event that brought the stub had been answered.
+    // The event that brought the stub had been answered; the one that brought the socket had not ended.
     let counts = rig.counts();
-    assert_eq!((counts.broken, counts.failed, counts.cut), (16, 0, 0));
+    assert_eq!((counts.broken, counts.failed, counts.cut), (17, 0, 0));
 }
 
 async fn deaths_under_load_break_only_what_was_delivered(rig: Rig) {
