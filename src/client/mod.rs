@@ -1,5 +1,5 @@
 //! Workers, called from Rust: a [`Session`] is a connection to a debug port, and [`Entrypoint`]s of its services are
-//! fetched from.
+//! fetched from, and their methods called.
 //!
 //! Everything is `Send`, and nothing waits that does not have to: the first event of a new session goes in one flight
 //! with all that it needs. What is dropped is given up: a future, a body, a socket cancel what they stand for.

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jackfield::client::{ReadableStream, Stub, function};
+use futures::FutureExt;
+use jackfield::client::{Promise, ReadableStream, Stub, function};
 use jackfield::wire::v8::JsValue;
 use tokio::sync::Notify;
 
 use super::ways::{Api, both, soon};
+use crate::support::alone::{is_alone, resident};
 
 /// A function for a worker to call in an endless loop, that it was called, and that the worker let it go: which it
 /// does no sooner than it is stopped.
@@ -165,4 +167,60 @@ async fn idle(api: &Api) {
         let (sizes, way) = (api.session.connection().sizes().await, api.way);
         panic!("{way}: {sizes:?} {:?}", api.session.peer().inventory().await);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_calls_leave_nothing() {
+    if !is_alone("client::rpc::cancel::ten_thousand_calls_leave_nothing").await {
+        return;
+    }
+    both(|api| async move {
+        let main = api.main();
+        round(&main, 500).await;
+        idle(&api).await;
+        let before = (api.session.connection().sizes().await.unwrap(), resident());
+        for _ in 0..20 {
+            round(&main, 500).await;
+        }
+        idle(&api).await;
+        let after = (api.session.connection().sizes().await.unwrap(), resident());
+        assert_eq!(before.0, after.0);
+        let more = after.1.saturating_sub(before.1);
+        assert!(more < 16 << 20, "{more} bytes more than before");
+        let inventory = soon(async {
+            loop {
+                let inventory = api.session.peer().inventory().await.unwrap();
+                if inventory.handlers <= 1 && inventory.questions <= 1 && inventory.held == 0 {
+                    return inventory;
+                }
+                tokio::task::yield_now().await;
+            }
+        });
+        let inventory = inventory.await;
+        assert!(inventory.capabilities < 8, "{inventory:?}");
+    })
+    .await;
+}
+
+/// Calls with stubs and callbacks, a hundred at once.
+async fn round(main: &jackfield::client::Entrypoint, count: usize) {
+    let one = |number: usize| async move {
+        match number % 3 {
+            0 => {
+                let counter = Stub::of(&main.call("counter", [1.into()]).await.unwrap()).unwrap();
+                assert_eq!(counter.call("increment", []).await.unwrap(), 2.into());
+            }
+            1 => {
+                let callback = function(|args| async move { Ok(args[0].clone()) });
+                assert_eq!(main.call("call", [callback, 7.into()]).await.unwrap(), 7.into());
+            }
+            _ => {
+                let promise: Promise = main.call("counter", [1.into()]).call("increment", []);
+                assert_eq!(promise.await.unwrap(), 2.into());
+            }
+        }
+    };
+    use futures::StreamExt;
+    let calls = futures::stream::iter(0..count).map(one).buffer_unordered(100);
+    soon(calls.collect::<()>().boxed_local()).await;
 }

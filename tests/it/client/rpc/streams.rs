@@ -6,6 +6,7 @@ use jackfield::client::{Body, BodyError, ReadableStream, WritableStream};
 use jackfield::wire::v8::JsValue;
 
 use super::ways::{both, soon};
+use crate::support::alone::{is_alone, resident};
 
 const LENGTHS: [usize; 4] = [0, 1, 64 << 10, 1 << 20];
 /// Large enough that nothing of it fits into any buffer on the way.
@@ -133,20 +134,17 @@ async fn streams_that_are_written_to() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn large_streams_flow_both_ways() {
+    if !is_alone("client::rpc::streams::large_streams_flow_both_ways").await {
+        return;
+    }
     both(|api| async move {
-        let before = memory();
+        let before = resident();
         let value = soon(api.main().call("giveSlowly", [(LARGE as u32).into()])).await.unwrap();
         assert_eq!(soon(length_of(ReadableStream::take(&value).unwrap())).await.unwrap(), LARGE);
         let taken = api.main().call("take", [ReadableStream::new(pieces(LARGE)).into()]);
         assert_eq!(soon(taken).await.unwrap(), (LARGE as u32).into());
-        let more = memory().saturating_sub(before);
+        let more = resident().saturating_sub(before);
         assert!(more < 64 << 20, "{more} bytes more than before");
     })
     .await;
-}
-
-/// Resident bytes of this process.
-fn memory() -> usize {
-    let status = std::fs::read_to_string("/proc/self/statm").unwrap();
-    status.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
 }

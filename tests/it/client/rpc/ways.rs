@@ -25,14 +25,14 @@ compatibility_flags = ["enable_request_signal"]
 pub struct Api {
     pub way: &'static str,
     pub session: Session,
-    service: &'static str,
+    main: Entrypoint,
     pub generation: Arc<Generation>,
 }
 
 impl Api {
-    /// The default entrypoint.
+    /// The default entrypoint. It is asked for once.
     pub fn main(&self) -> Entrypoint {
-        self.session.entrypoint(self.service, None, None)
+        self.main.clone()
     }
 
     /// What happened with a key, once there is so much of it.
@@ -68,7 +68,8 @@ where
     let _sessions: Sessions = bench.start().await.unwrap();
     let generation = bench.up("api", 1).await;
     let session = Session::connect(&Address::Unix(generation.debug_socket.clone())).await.unwrap();
-    let direct = Api { way: "direct", session, service: "api", generation: generation.clone() };
+    let main = session.entrypoint("api", None, None);
+    let direct = Api { way: "direct", session, main, generation: generation.clone() };
 
     let links = Arc::new(Links::new());
     let (caller, target): (SessionName, SessionName) = ("caller".parse().unwrap(), "api".parse().unwrap());
@@ -84,7 +85,8 @@ where
     let face = bench.folder.path().join("face");
     let _face = router.serve_port(&face, caller).unwrap();
     let session = Session::connect(&Address::Unix(face)).await.unwrap();
-    let routed = Api { way: "routed", session, service: "API", generation };
+    let main = session.entrypoint("API", None, None);
+    let routed = Api { way: "routed", session, main, generation };
 
     let expected = act(direct).await;
     let found = act(routed).await;
