@@ -5,7 +5,9 @@ mod engine;
 #[path = "../../fuzz/bodies/frames.rs"]
 mod frames;
 #[path = "../../fuzz/bodies/script.rs"]
-mod script;
+pub mod script;
+#[path = "../../fuzz/bodies/v8.rs"]
+pub mod v8;
 
 use super::support;
 
@@ -39,5 +41,15 @@ fn frames_with_damage() {
 fn an_engine_among_hostile_peers() {
     for seed in 0..1500 {
         engine::run(&random(seed, 2000));
+    }
+}
+
+#[test]
+fn values_with_damage() {
+    for seed in 0..20_000 {
+        let mut choices = random(seed, 3 + seed as usize % 60);
+        // The second of the choices is damage.
+        choices[0] = 1;
+        v8::run(&choices);
     }
 }

@@ -27,7 +27,7 @@ pub enum Fault {
     #[error("0x{0:02x} is not known as the beginning of a value")]
     UnknownTag(u8),
     /// A host object that is not known.
-    #[error("host object {0} is not known, nor how long it is")]
+    #[error("host object {0}{name} is not read here, and how long it is cannot be told", name = host_name(*.0))]
     UnknownHostObject(u32),
     /// Something that cannot leave its process.
     #[error("{0} refers to memory of another process and cannot be read here")]
@@ -39,6 +39,12 @@ pub enum Fault {
         id: u32,
         /// How many there are.
         known: usize,
+    },
+    /// A reference to an object of workerd from within it.
+    #[error("it refers to object {id} from within it, which no worker can read")]
+    UnfinishedReference {
+        /// The object that is referred to.
+        id: u32,
     },
     /// A count that is not what was counted.
     #[error("it says {said} {what}, and has {found}")]
@@ -96,6 +102,18 @@ pub enum Fault {
     /// Externals to which nothing refers.
     #[error("{0} stubs or streams came beside it to which it does not refer")]
     UnusedExternals(usize),
+}
+
+/// Host objects that workers can send in some circumstances.
+fn host_name(tag: u32) -> &'static str {
+    match tag {
+        9 => " (an AbortSignal)",
+        13 => " (an R2 bucket)",
+        14 => " (a KV namespace)",
+        16 => " (a Socket)",
+        17 => " (a binding)",
+        _ => "",
+    }
 }
 
 /// A value that cannot be written.

@@ -247,13 +247,33 @@ impl Heap {
         let index = if count > INDEXED {
             Some(Box::new(self.index(pairs)?))
         } else {
-            let key = |pair: usize| pairs.get(pair * 2).and_then(|key| self.key(*key));
-            if (1..count).any(|later| (0..later).any(|earlier| key(earlier) == key(later))) {
-                return Err(TwiceTheSameKey);
-            }
+            self.are_different(pairs)?;
             None
         };
         Ok(Node::Object { props: self.add_slots(pairs), index })
+    }
+
+    /// Whether all keys of a small object are different.
+    fn are_different(&self, pairs: &[Slot]) -> Result<(), TwiceTheSameKey> {
+        // Most keys differ in what can be seen at once; only those that do not are compared.
+        let mut marks = [0; INDEXED];
+        let keys = pairs.iter().step_by(2);
+        for (nth, key) in keys.clone().enumerate() {
+            let mark = match self.key(*key) {
+                Some(Key::Name(JsStr::Utf8(text))) => mark(text.as_bytes()),
+                Some(Key::Name(JsStr::Wide(units))) => units.len() as u64,
+                Some(Key::Index(index)) => u64::MAX - u64::from(index),
+                None => continue,
+            };
+            let earlier = marks.get(..nth).unwrap_or_default();
+            if earlier.contains(&mark)
+                && keys.clone().take(nth).any(|other| self.key(*other) == self.key(*key))
+            {
+                return Err(TwiceTheSameKey);
+            }
+            marks.get_mut(nth).into_iter().for_each(|place| *place = mark);
+        }
+        Ok(())
     }
 
     /// As [`Heap::object`]; of two pairs with the same key, the first keeps its place and the last its value.
@@ -346,6 +366,13 @@ impl Index {
     }
 }
 
+/// The length of a key, its first and last bytes, and the one in the middle.
+fn mark(key: &[u8]) -> u64 {
+    let byte = |place: usize| u64::from(key.get(place).copied().unwrap_or_default());
+    let last = key.len().saturating_sub(1);
+    (key.len() as u64) << 24 | byte(0) << 16 | byte(last / 2) << 8 | byte(last)
+}
+
 /// Brings the indices among pairs to the front, ascending, as every JavaScript object has them.
 fn sort_indices(pairs: &mut [Slot]) {
     let index = |key: &Slot| match key.item() {
@@ -374,7 +401,7 @@ impl Heap {
     pub(super) fn key_of(&mut self, slot: Slot) -> Option<Slot> {
         match slot.item() {
             Item::Number(number) if number_index(number).is_some() => Some(Slot::number(number)),
-            Item::Number(number) => Some(self.add_text(&number_text(number))),
+            Item::Number(number) => Some(self.add_key(Key::of(&number_text(number)))),
             Item::Text(place) => {
                 let index = array_index(self.text(place).as_bytes());
                 Some(index.map_or(slot, |index| Slot::number(f64::from(index))))

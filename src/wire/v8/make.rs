@@ -10,6 +10,7 @@ use super::failure::{DomException, ErrorNode};
 use super::graft::Graft;
 use super::heap::{Heap, Node};
 use super::http::Headers;
+use super::number::time;
 use super::slot::{Item, Slot};
 use super::value::JsValue;
 
@@ -24,11 +25,7 @@ impl JsValue {
     /// A Date: milliseconds since 1970. JavaScript cuts fractions off, and takes what is more than 8.64e15 away, or
     /// no number, for an invalid date.
     pub fn date(milliseconds: f64) -> Self {
-        const FURTHEST: f64 = 8.64e15;
-        let valid = milliseconds.abs() <= FURTHEST;
-        // Zero is added so that there is no negative zero.
-        let time = if valid { milliseconds.trunc() + 0.0 } else { f64::NAN };
-        JsValue::of_node(Heap::default(), Node::Date(time))
+        JsValue::of_node(Heap::default(), Node::Date(time(milliseconds)))
     }
 
     /// A regular expression. The source is what stands between the slashes; it is not looked into.

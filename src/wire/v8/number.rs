@@ -46,10 +46,19 @@ pub(super) fn half(bits: u16) -> f64 {
     }
 }
 
+/// The furthest that a Date is from 1970, in milliseconds.
+const FURTHEST: f64 = 8.64e15;
+
+/// The time that a Date has which was given this one: NaN beyond the furthest, and whole milliseconds within.
+pub(super) fn time(milliseconds: f64) -> f64 {
+    // Zero is added so that there is no negative zero.
+    if milliseconds.abs() <= FURTHEST { milliseconds.trunc() + 0.0 } else { f64::NAN }
+}
+
 /// A time as `Date.prototype.toISOString` prints it; `None` for an invalid date.
 pub(super) fn iso_date(milliseconds: f64) -> Option<String> {
     const DAY: i64 = 86_400_000;
-    if milliseconds.is_nan() || milliseconds.abs() > 8.64e15 {
+    if milliseconds.is_nan() || milliseconds.abs() > FURTHEST {
         return None;
     }
     let milliseconds = milliseconds as i64;

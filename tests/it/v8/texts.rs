@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jackfield::wire::v8::{
     ArrayBuffer, BigInt, Blob, Builder, DomException, Element, External, ExternalKind, Guard, Headers,
-    JsValue, from_text, to_text,
+    JsValue, from_loose_text, from_text, to_text,
 };
 use serde_json::{Value, json};
 
@@ -186,4 +186,19 @@ fn what_is_wrong_is_said_with_its_place() {
     assert!(wrong(json!(["regexp", "x", "gg"])).contains("\"gg\""));
     assert!(wrong(json!(["view", "Int16Array", ["buffer", "AQID"], 0, 3])).contains("within its buffer"));
     assert!(wrong(json!(["hole"])).contains("among the elements"));
+}
+
+#[test]
+fn people_may_write_arrays_as_in_json() {
+    let loose = |text: Value| from_loose_text(&text, &[]).unwrap();
+    assert_eq!(loose(json!([1, 2])), JsValue::array([1, 2]));
+    assert_eq!(loose(json!([])), array([]));
+    assert_eq!(loose(json!(["a", ["b", "c"]])), array(["a".into(), JsValue::array(["b", "c"])]));
+    assert_eq!(loose(json!([[1, 2]])), JsValue::array([1, 2]));
+    assert_eq!(loose(json!([["date", 0], 1])), array([JsValue::date(0.0), 1.into()]));
+    assert_eq!(
+        loose(json!({ "a": [1, ["undefined"]] })),
+        JsValue::object([("a", array([1.into(), ().into()]))])
+    );
+    assert!(from_loose_text(&json!(["bigint", "x"]), &[]).is_err());
 }

@@ -5,6 +5,7 @@ use crate::wire::v8::collection::RegExp;
 use crate::wire::v8::error::{Fault, V8Error};
 use crate::wire::v8::heap::{Node, Span, TwiceTheSameKey};
 use crate::wire::v8::slot::{Item, Slot};
+use crate::wire::v8::string::JsStr;
 
 impl Reader<'_> {
     pub(super) fn begin_dense(&mut self) -> Result<Option<Slot>, V8Error> {
@@ -45,10 +46,7 @@ impl Reader<'_> {
             if tag == end {
                 return self.end_pairs(frame).map(Some);
             }
-            let key = match self.primitive(tag)? {
-                Some(key) => self.key(key, frame.what, offset)?,
-                None => return expected(offset, "a key, which is a string or a number,"),
-            };
+            let key = self.key(tag, frame.what, offset)?;
             self.scratch.push(key);
             match self.value()? {
                 Some(value) => self.scratch.push(value),
@@ -58,17 +56,40 @@ impl Reader<'_> {
     }
 
     #[inline]
-    fn key(&mut self, read: Slot, of: What, offset: usize) -> Result<Slot, V8Error> {
-        let Some(key) = self.heap.key_of(read) else {
-            return expected(offset, "a key, which is a string or a number,");
+    fn key(&mut self, tag: u8, of: What, offset: usize) -> Result<Slot, V8Error> {
+        let key = if tag == b'"' {
+            self.known_key()?
+        } else {
+            let read = self.primitive(tag)?;
+            read.and_then(|read| self.heap.key_of(read))
         };
-        match (key.item(), of) {
-            (Item::Number(index), What::Sparse { length }) if index >= f64::from(length) => {
+        match (key.map(Slot::item), key, of) {
+            (Some(Item::Number(index)), _, What::Sparse { length }) if index >= f64::from(length) => {
                 expected(offset, "an index below the array's length")
             }
-            (Item::Number(_), What::DenseProps { .. }) => expected(offset, "a key that is no index"),
-            _ => Ok(key),
+            (Some(Item::Number(_)), _, What::DenseProps { .. }) => expected(offset, "a key that is no index"),
+            (_, Some(key), _) => Ok(key),
+            (_, None, _) => expected(offset, "a key, which is a string or a number,"),
         }
+    }
+
+    /// A key of Latin-1. Objects of the same kind have the same keys, and share them.
+    fn known_key(&mut self) -> Result<Option<Slot>, V8Error> {
+        let length = self.cursor.length()?;
+        let raw = self.cursor.raw(length)?;
+        let place = key_place(raw);
+        if let Some(known) = self.keys.get(place).copied()
+            && self.heap.string(known).and_then(JsStr::as_str).is_some_and(|text| text.as_bytes() == raw)
+            && raw.is_ascii()
+        {
+            return Ok(Some(known));
+        }
+        let read = self.latin1(raw);
+        let key = self.heap.key_of(read);
+        if let (Some(known), Some(key)) = (self.keys.get_mut(place), key) {
+            *known = key;
+        }
+        Ok(key)
     }
 
     fn end_pairs(&mut self, frame: Frame) -> Result<Slot, V8Error> {
@@ -134,7 +155,11 @@ impl Reader<'_> {
     }
 
     pub(super) fn reg_exp(&mut self) -> Result<Option<Slot>, V8Error> {
-        let source = self.string()?;
+        let mut source = self.string()?;
+        if self.heap.string(source).is_some_and(JsStr::is_empty) {
+            // What JavaScript makes of it.
+            source = self.heap.add_text("(?:)");
+        }
         let offset = self.cursor.offset();
         let flags = self.cursor.varint32()?;
         if !RegExp::are_flags(flags) {
@@ -142,6 +167,16 @@ impl Reader<'_> {
         }
         self.whole(Node::RegExp { source, flags })
     }
+}
+
+/// How many keys are remembered while a value is read.
+pub(super) const KEYS: usize = 256;
+
+/// Where a key is remembered.
+fn key_place(key: &[u8]) -> usize {
+    let byte = |place: usize| key.get(place).copied().map_or(0, usize::from);
+    let last = key.len().saturating_sub(1);
+    (key.len() + 7 * byte(0) + 31 * byte(last) + 127 * byte(last / 2)) % KEYS
 }
 
 pub(super) fn expected<T>(offset: usize, expected: &'static str) -> Result<T, V8Error> {

@@ -21,10 +21,10 @@ impl Reader<'_> {
             4 => self.headers(),
             5 => {
                 let url = self.text()?;
-                self.open_node(Node::Request { url, init: Slot::UNDEFINED }, What::Parts(1))
+                self.open_node(Node::Request { url, init: Slot::HOLE }, What::Parts(1))
             }
             6 => {
-                let node = Node::Response { body: Slot::UNDEFINED, init: Slot::UNDEFINED };
+                let node = Node::Response { body: Slot::HOLE, init: Slot::HOLE };
                 self.open_node(node, What::Parts(2))
             }
             7 => {

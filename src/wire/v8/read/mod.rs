@@ -15,7 +15,9 @@ use bytes::Bytes;
 
 use super::error::{Fault, Limits, V8Error};
 use super::external::External;
+use super::failure::ErrorForm;
 use super::heap::{Heap, Node, Span};
+use super::number::time;
 use super::slot::Slot;
 use super::value::JsValue;
 use cursor::Cursor;
@@ -103,6 +105,8 @@ struct Reader<'a> {
     boxed: usize,
     scratch: Vec<Slot>,
     frames: Vec<Frame>,
+    /// Keys that were read lately.
+    keys: [Slot; collection::KEYS],
     /// Values until memory is looked at again.
     patience: u32,
 }
@@ -159,6 +163,7 @@ impl<'a> Reader<'a> {
             boxed: 0,
             scratch: Vec::new(),
             frames: Vec::new(),
+            keys: [Slot::UNDEFINED; collection::KEYS],
             patience: PATIENCE,
         }
     }
@@ -202,7 +207,12 @@ impl<'a> Reader<'a> {
             self.patience = PATIENCE;
             self.spend(0)?;
         }
-        let tag = self.cursor.tag()?;
+        let mut tag = self.cursor.tag()?;
+        // A count of objects that old versions wrote; it says nothing about the value that follows.
+        while tag == b'?' {
+            self.cursor.varint32()?;
+            tag = self.cursor.tag()?;
+        }
         match self.primitive(tag)? {
             Some(slot) => Ok(Some(slot)),
             None => self.object(tag),
@@ -224,8 +234,8 @@ impl<'a> Reader<'a> {
             b';' => self.open(What::Map),
             b'\'' => self.open(What::Set),
             b'D' => {
-                let time = self.cursor.double()?;
-                self.whole(Node::Date(canonical(time)))
+                let milliseconds = self.cursor.double()?;
+                self.whole(Node::Date(time(milliseconds)))
             }
             b'y' => self.whole(Node::Boxed(Slot::TRUE)),
             b'x' => self.whole(Node::Boxed(Slot::FALSE)),
@@ -245,11 +255,6 @@ impl<'a> Reader<'a> {
             b'B' | b'~' => self.buffer(tag == b'~'),
             b'r' => self.v8_error(),
             b'\\' => self.host_object(),
-            // A count of objects that old versions wrote; it says nothing about the value that follows.
-            b'?' => {
-                self.cursor.varint32()?;
-                self.value()
-            }
             tag => Err(V8Error { offset: self.cursor.offset() - 1, fault: unreadable(tag) }),
         }
     }
@@ -308,13 +313,17 @@ impl<'a> Reader<'a> {
         if id as usize >= known {
             return Err(V8Error { offset, fault: Fault::DanglingReference { id, known } });
         }
+        // V8 makes these only once everything in them was read, and so cannot refer to them from there.
+        let unfinished = match self.heap.nodes.get(id as usize) {
+            Some(Node::Request { init: part, .. } | Node::Response { body: part, .. }) => part.is_hole(),
+            Some(Node::Error(error)) => error.form == ErrorForm::Workerd && error.props.is_hole(),
+            _ => false,
+        };
+        if unfinished {
+            return Err(V8Error { offset, fault: Fault::UnfinishedReference { id } });
+        }
         Ok(Slot::node(id as usize))
     }
-}
-
-/// There is one NaN.
-fn canonical(number: f64) -> f64 {
-    if number.is_nan() { f64::NAN } else { number }
 }
 
 fn unreadable(tag: u8) -> Fault {

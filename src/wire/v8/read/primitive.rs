@@ -42,17 +42,21 @@ impl Reader<'_> {
         }
     }
 
-    /// Latin-1.
     fn one_byte_string(&mut self) -> Result<Slot, V8Error> {
         let length = self.cursor.length()?;
         let raw = self.cursor.raw(length)?;
-        Ok(match str::from_utf8(raw) {
+        Ok(self.latin1(raw))
+    }
+
+    #[inline]
+    pub(super) fn latin1(&mut self, raw: &[u8]) -> Slot {
+        match str::from_utf8(raw) {
             Ok(text) if raw.is_ascii() => self.heap.add_text(text),
             _ => {
                 let text: String = raw.iter().copied().map(char::from).collect();
                 self.heap.add_text(&text)
             }
-        })
+        }
     }
 
     /// UTF-16, the lower byte first.

@@ -79,5 +79,14 @@ pub fn to_text(value: &JsValue) -> Result<serde_json::Value, TooDeepForText> {
 /// # Errors
 /// It means none; the error says where and why.
 pub fn from_text(text: &serde_json::Value, externals: &[External]) -> Result<JsValue, TextError> {
-    read::read(text, externals)
+    read::read(text, externals, false)
+}
+
+/// As [`from_text`], for text that people type: an array that cannot be a form is an array, as in any JSON. One in
+/// which there is only another array still means that one, and one that begins with the name of a form is a form.
+///
+/// # Errors
+/// As [`from_text`].
+pub fn from_loose_text(text: &serde_json::Value, externals: &[External]) -> Result<JsValue, TextError> {
+    read::read(text, externals, true)
 }

@@ -17,14 +17,44 @@ use crate::wire::v8::http::{Guard, Headers};
 use crate::wire::v8::string::JsStr;
 use crate::wire::v8::value::JsValue;
 
-pub(super) fn read(text: &Value, externals: &[External]) -> Result<JsValue, TextError> {
-    let mut reader = Reader {
-        builder: Builder::new(),
-        externals,
-        places: HashMap::new(),
-        defined: HashMap::new(),
-        path: Vec::new(),
-    };
+/// The names of all forms.
+const NAMES: [&str; 31] = [
+    "undefined",
+    "nan",
+    "inf",
+    "-inf",
+    "bigint",
+    "date",
+    "bytes",
+    "error",
+    "headers",
+    "request",
+    "response",
+    "map",
+    "set",
+    "regexp",
+    "hole",
+    "array",
+    "boxed",
+    "buffer",
+    "view",
+    "domexception",
+    "blob",
+    "string",
+    "object",
+    "def",
+    "ref",
+    "export",
+    "readable",
+    "writable",
+    "service",
+    "class",
+    "import",
+];
+
+pub(super) fn read(text: &Value, externals: &[External], loose: bool) -> Result<JsValue, TextError> {
+    let (builder, places, defined) = (Builder::new(), HashMap::new(), HashMap::new());
+    let mut reader = Reader { builder, externals, loose, places, defined, path: Vec::new() };
     let root = reader.value(text, None)?;
     Ok(reader.builder.finish(root))
 }
@@ -32,6 +62,8 @@ pub(super) fn read(text: &Value, externals: &[External]) -> Result<JsValue, Text
 struct Reader<'a> {
     builder: Builder,
     externals: &'a [External],
+    /// Whether an array that cannot be a form is an array.
+    loose: bool,
     /// Where stubs and streams are that were met.
     places: HashMap<usize, Place>,
     /// Where objects are that have a number.
@@ -63,19 +95,24 @@ impl Reader<'_> {
                 Ok(place)
             }
             Value::Array(parts) => match parts.as_slice() {
-                [Value::Array(elements)] => {
-                    let place = self.builder.array();
-                    self.define(number, place);
-                    self.elements(place, elements)?;
-                    Ok(place)
+                [Value::Array(elements)] => self.array(elements, number),
+                [Value::String(form), parts @ ..] if !self.loose || NAMES.contains(&form.as_str()) => {
+                    self.form(form, parts, number)
                 }
-                [Value::String(form), parts @ ..] => self.form(form, parts, number),
+                elements if self.loose => self.array(elements, number),
                 _ => self.wrong(
                     "an array that means an array stands in another one, as in [[1,2]]; and a form begins with its \
                      name, as in [\"date\",0]",
                 ),
             },
         }
+    }
+
+    fn array(&mut self, elements: &[Value], number: Option<u64>) -> Read {
+        let place = self.builder.array();
+        self.define(number, place);
+        self.elements(place, elements)?;
+        Ok(place)
     }
 
     fn form(&mut self, form: &str, parts: Parts<'_>, number: Option<u64>) -> Read {
@@ -229,6 +266,18 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// Properties as an object, or as pairs; whether they are one of these.
+    fn given(&mut self, object: Place, properties: &Value) -> Read<bool> {
+        match (properties, properties.as_array().map(Vec::as_slice)) {
+            (Value::Object(properties), _) => self.properties(object, properties)?,
+            (_, Some([Value::String(form), Value::Array(pairs)])) if form == "object" => {
+                self.keyed(object, pairs)?
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
     fn elements(&mut self, array: Place, elements: &[Value]) -> Read<()> {
         for (index, element) in (0_u32..).zip(elements) {
             if matches!(element, Value::Array(parts) if matches!(parts.as_slice(), [Value::String(form)] if form == "hole"))
@@ -267,12 +316,8 @@ impl Reader<'_> {
     fn sparse(&mut self, length: Option<u64>, has: &Value, number: Option<u64>) -> Read {
         let place = self.builder.array();
         self.define(number, place);
-        match (has, has.as_array().map(Vec::as_slice)) {
-            (Value::Object(properties), _) => self.properties(place, properties)?,
-            (_, Some([Value::String(form), Value::Array(pairs)])) if form == "object" => {
-                self.keyed(place, pairs)?
-            }
-            _ => return self.wrong("an array with few elements is [\"array\",LENGTH,{\"INDEX\":VALUE}]"),
+        if !self.given(place, has)? {
+            return self.wrong("an array with few elements is [\"array\",LENGTH,{\"INDEX\":VALUE}]");
         }
         let Some(length) = length.and_then(|length| u32::try_from(length).ok()) else {
             return self.wrong("the length of an array is an integer up to 4294967295");
@@ -322,11 +367,11 @@ impl Reader<'_> {
             }
         }
         match rest.get(1) {
-            None => {}
-            Some(Value::Object(given)) => self.properties(properties, given)?,
-            Some(_) => return self.wrong("the properties of an error are an object"),
+            Some(properties_given) if !self.given(properties, properties_given)? => {
+                self.wrong("the properties of an error are an object")
+            }
+            _ => Ok(place),
         }
-        Ok(place)
     }
 
     fn headers(&mut self, guard: Guard, pairs: &[Value]) -> Read<Headers> {
@@ -380,6 +425,7 @@ impl Reader<'_> {
         let mut apart = Reader {
             builder: Builder::new(),
             externals: self.externals,
+            loose: self.loose,
             places: HashMap::new(),
             defined: HashMap::new(),
             path: std::mem::take(&mut self.path),

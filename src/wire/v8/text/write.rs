@@ -6,7 +6,7 @@ use serde_json::{Map, Number, Value, json};
 
 use super::{DEEPEST, TooDeepForText, base64};
 use crate::wire::v8::binary::{Element, Typed};
-use crate::wire::v8::collection::{Array, Object};
+use crate::wire::v8::collection::Array;
 use crate::wire::v8::external::ExternalKind;
 use crate::wire::v8::failure::Error;
 use crate::wire::v8::heap::Key;
@@ -70,7 +70,7 @@ impl Writer {
     fn object(&mut self, value: JsRef<'_>, node: usize, depth: usize) -> Written {
         let below = depth + 1;
         Ok(match value.view() {
-            View::Object(object) => self.plain(object, below)?,
+            View::Object(object) => self.plain(object.iter(), below)?,
             View::Array(array) => self.array(array, below)?,
             View::Date(time) => json!(["date", if time.is_nan() { Value::Null } else { number(time) }]),
             View::RegExp(reg_exp) => json!(["regexp", string(reg_exp.source), reg_exp.flags()]),
@@ -123,24 +123,20 @@ impl Writer {
         values.map(|value| self.value(value, depth)).collect()
     }
 
-    fn plain(&mut self, object: Object<'_>, depth: usize) -> Written {
-        let is_text = |key: Key<'_>| matches!(key, Key::Index(_) | Key::Name(JsStr::Utf8(_)));
-        if object.iter().all(|(key, _)| is_text(key)) {
-            let mut properties = Map::new();
-            for (key, value) in object.iter() {
-                properties.insert(key.to_string(), self.value(value, depth)?);
-            }
-            return Ok(Value::Object(properties));
+    fn plain<'a>(&mut self, properties: impl Iterator<Item = (Key<'a>, JsRef<'a>)>, depth: usize) -> Written {
+        let mut written = Vec::new();
+        for (key, value) in properties {
+            written.push((key, self.value(value, depth)?));
         }
-        let mut pairs = Vec::with_capacity(object.len());
-        for (key, value) in object.iter() {
-            let key = match key {
-                Key::Index(index) => json!(index.to_string()),
-                Key::Name(name) => string(name),
-            };
-            pairs.push(json!([key, self.value(value, depth)?]));
+        let is_text = |key: &Key<'_>| !matches!(key, Key::Name(JsStr::Wide(_)));
+        if written.iter().all(|(key, _)| is_text(key)) {
+            return Ok(written.into_iter().map(|(key, value)| (key.to_string(), value)).collect());
         }
-        Ok(json!(["object", pairs]))
+        let key = |key| match key {
+            Key::Index(index) => json!(index.to_string()),
+            Key::Name(name) => string(name),
+        };
+        Ok(json!(["object", written.into_iter().map(|(name, value)| (key(name), value)).collect::<Vec<_>>()]))
     }
 
     fn array(&mut self, array: Array<'_>, depth: usize) -> Written {
@@ -155,19 +151,9 @@ impl Writer {
             });
             return Ok(json!([elements.collect::<Result<Vec<Value>, _>>()?]));
         }
-        let mut pairs = Vec::new();
-        for (index, value) in array.entries() {
-            pairs.push((json!(index.to_string()), self.value(value, depth)?));
-        }
-        for (name, value) in array.properties() {
-            pairs.push((string(name), self.value(value, depth)?));
-        }
-        let has = match pairs.iter().all(|(key, _)| key.is_string()) {
-            true => {
-                pairs.into_iter().filter_map(|(key, value)| Some((key.as_str()?.to_owned(), value))).collect()
-            }
-            false => json!(["object", pairs]),
-        };
+        let elements = array.entries().map(|(index, value)| (Key::Index(index), value));
+        let named = array.properties().map(|(name, value)| (Key::Name(name), value));
+        let has = self.plain(elements.chain(named), depth)?;
         Ok(json!(["array", array.len(), has]))
     }
 
@@ -194,28 +180,24 @@ impl Writer {
             true => json!(""),
             false => self.value(part(error.node.message), depth)?,
         };
-        let mut stack = error.stack().map(string);
-        let mut properties = Map::new();
-        match error.properties().map(JsRef::view) {
-            Some(View::Object(object)) => {
-                // A stack that is no string is a property like others.
-                let is_said = |key: Key<'_>| key == Key::of("stack") && stack.is_some();
-                for (key, value) in object.iter().filter(|(key, _)| !is_said(*key)) {
-                    properties.insert(key.to_string(), self.value(value, depth)?);
-                }
-            }
-            _ => {
-                if let Some(cause) = error.cause() {
-                    properties.insert("cause".into(), self.value(cause, depth)?);
-                }
-            }
-        }
         let mut form = vec![json!("error"), name, message];
-        if !properties.is_empty() {
-            form.push(stack.take().unwrap_or(Value::Null));
-            form.push(Value::Object(properties));
+        let stack = error.stack().map(string);
+        // A stack that is no string is a property like others.
+        let has_stack = stack.is_some();
+        let is_said = move |key: Key<'_>| has_stack && key == Key::of("stack");
+        let cause = error.cause().filter(|_| error.properties().is_none());
+        let properties = match error.properties().map(JsRef::view) {
+            Some(View::Object(object)) => Some(object.iter().filter(move |(key, _)| !is_said(*key))),
+            _ => None,
+        };
+        let cause = cause.map(|cause| (Key::of("cause"), cause));
+        let mut properties = properties.into_iter().flatten().chain(cause).peekable();
+        if properties.peek().is_none() {
+            form.extend(stack);
+        } else {
+            form.push(stack.unwrap_or(Value::Null));
+            form.push(self.plain(properties, depth)?);
         }
-        form.extend(stack);
         Ok(Value::Array(form))
     }
 
