@@ -1,13 +1,21 @@
 //! From the table to the rows of the API.
 
 use super::shape::{Changed, LinkRow, Links, SessionRow, Sessions, State, millis};
-use crate::router::{Link, LinkName, Revision, Session, Snapshot};
+use crate::router::{Class, Link, LinkName, Revision, Session, Snapshot};
+use crate::session::project::Storage;
 use crate::session::{Generation, SessionName, SessionState};
 
 /// All sessions of a snapshot; `url` is where one is reached from outside.
 pub fn sessions(snapshot: &Snapshot, url: impl Fn(&SessionName) -> Option<String>) -> Sessions {
     let rows = snapshot.sessions().into_iter().map(|session| session_row(session, url(&session.name)));
     Sessions { revision: snapshot.revision, sessions: rows.collect() }
+}
+
+fn unique_key(class: &Class) -> Option<(String, String)> {
+    match &class.storage {
+        Storage::Stored { unique_key } => Some((class.name.clone(), unique_key.clone())),
+        Storage::Ephemeral => None,
+    }
 }
 
 /// All links of a snapshot.
@@ -40,6 +48,7 @@ fn session_row(session: &Session, url: Option<String>) -> SessionRow {
         pid: generation.map(|generation| generation.pid),
         entrypoints: entrypoints(session, generation),
         classes: session.classes.iter().map(|class| class.name.clone()).collect(),
+        unique_keys: session.classes.iter().filter_map(unique_key).collect(),
         url,
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Times are milliseconds since the Unix epoch.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -20,6 +21,8 @@ pub struct Status {
     pub pid: u32,
     /// The `jackfield.toml` it runs.
     pub project: PathBuf,
+    /// A debug port for the user's own tools: its services are the sessions.
+    pub port: PathBuf,
     /// When it started.
     pub since_ms: u64,
     /// Of the table at this moment.
@@ -77,6 +80,8 @@ pub struct SessionRow {
     pub entrypoints: Vec<String>,
     /// Durable Object classes.
     pub classes: Vec<String>,
+    /// Of the classes whose objects are stored: what ids are made from.
+    pub unique_keys: BTreeMap<String, String>,
     /// Where a browser or curl reaches the default entrypoint, if the project says so.
     pub url: Option<String>,
 }

@@ -46,7 +46,7 @@ impl LinkName {
 
     /// The way straight to a session, past all links: for what comes from outside, and for the user's own tools. No
     /// text means it, so nobody can move it.
-    pub(super) fn direct(session: SessionName) -> Self {
+    pub(in crate::router) fn direct(session: SessionName) -> Self {
         Self { session, binding: String::new() }
     }
 

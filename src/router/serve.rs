@@ -158,6 +158,20 @@ impl Router {
         })
     }
 
+    /// Serves a debug port whose services are the sessions, on a new unix socket: for the user's own tools, which may
+    /// say what no worker may, such as props.
+    ///
+    /// # Errors
+    /// The socket cannot be made.
+    pub fn serve_sessions(self: &Arc<Self>, path: &Path) -> io::Result<Face> {
+        let (shared, lifetime) = (self.shared.clone(), self.lifetime.clone());
+        let (handle, _) = self.thread();
+        self.listen(handle, path, "tools".to_owned(), move |socket| match Plug::new(socket, Vec::new()) {
+            Ok(plug) => lifetime.spawn(shared.serve_sessions(plug)),
+            Err(error) => tracing::warn!(%error, "a tool could not be served"),
+        })
+    }
+
     /// Accepts callers until the face is dropped or the router drains. The socket's file goes with it.
     fn listen(
         &self,

@@ -158,6 +158,11 @@ impl RuntimeDir {
         folder.join("control.sock")
     }
 
+    /// Where the user's own tools reach all sessions.
+    pub fn tools_port(&self) -> PathBuf {
+        self.folder.join("port.sock")
+    }
+
     /// The face of one service link. It outlives generations of the caller.
     pub fn link_face(&self, session: &SessionName, binding: &str) -> PathBuf {
         self.folder.join(format!("l-{}", short_hash(&format!("{session}/{binding}"))))

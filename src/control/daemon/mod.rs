@@ -22,7 +22,7 @@ use super::shape::{
     millis,
 };
 use crate::router::switch::Counts;
-use crate::router::{Change, LinkName, Links, Moved, Router, retarget};
+use crate::router::{Change, Face, LinkName, Links, Moved, Router, retarget};
 use crate::session::{
     Host, OutputSink, Project, RuntimeDir, SessionName, SessionSink, SessionState, Sessions, Times, survey,
 };
@@ -55,6 +55,9 @@ pub struct Daemon {
     router: Arc<Router>,
     /// What runs now; the worker replaces it when a reload has gone well.
     project: Arc<ArcSwap<Project>>,
+    port: PathBuf,
+    /// Serves it.
+    _tools: Face,
     started: SystemTime,
     commands: mpsc::Sender<Command>,
     stopping: CancellationToken,
@@ -88,6 +91,10 @@ impl Daemon {
         let host = Host::new(workerd, &project.root, runtime.clone(), output, times).map_err(failed)?;
         let host = Arc::new(host);
         let project = survey(&host, project, None).await.map_err(wrong)?;
+        let port = runtime.tools_port();
+        let tools = router.serve_sessions(&port).map_err(|error| {
+            Problem::new(Code::Failed, format!("cannot listen at {}: {error}", port.display()))
+        })?;
         let faces = Faces::new(router.clone(), runtime.clone());
         let mut desk =
             Desk { table: table.clone(), router: router.clone(), faces, runtime, grace: times.drain };
@@ -104,6 +111,8 @@ impl Daemon {
             table,
             router,
             project: project.clone(),
+            port,
+            _tools: tools,
             started: SystemTime::now(),
             commands,
             stopping: stopping.clone(),
@@ -150,6 +159,7 @@ impl Operator for Daemon {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             project: self.project.load().file.clone(),
+            port: self.port.clone(),
             since_ms: millis(self.started),
             revision: snapshot.revision,
             sessions: sessions.len(),

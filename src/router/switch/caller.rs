@@ -10,7 +10,7 @@ use tokio::time::Sleep;
 
 use super::ask::Pending;
 use super::lease::Lease;
-use super::object::{self, Method, Object};
+use super::object::{self, Method, Object, Services};
 use super::park::{Park, Parked};
 use super::shared::{Membership, Shared};
 use super::trace::EngineTrace;
@@ -70,7 +70,12 @@ impl Shared {
         session: SessionName,
         plug: Plug,
     ) -> impl Future<Output = ()> + Send + use<> {
-        self.serve(session.to_string(), Object::Port(session), plug)
+        self.serve(session.to_string(), Object::Port(Services::LinksOf(session)), plug)
+    }
+
+    /// A task that serves one of the user's own tools: every session is a service.
+    pub fn serve_sessions(self: &Arc<Self>, plug: Plug) -> impl Future<Output = ()> + Send + use<> {
+        self.serve("a tool".to_owned(), Object::Port(Services::Sessions), plug)
     }
 
     fn serve(self: &Arc<Self>, name: String, bootstrap: Object, plug: Plug) -> Driver<Caller> {
@@ -120,9 +125,9 @@ impl Caller {
                 self.shared.count_began();
                 return self.begin(net, Parked::new(call, entry));
             }
-            (Ok(method), Object::Port(session)) => {
+            (Ok(method), Object::Port(services)) => {
                 let budget = &self.shared.settings.budget;
-                object::entry(&net.engine, call, session, matches!(method, Method::Actor), budget)
+                object::entry(&net.engine, call, services, matches!(method, Method::Actor), budget)
             }
             (Err(reason), _) => Err(reason),
             (Ok(_), Object::Entry(_)) => Err(Exception::failed("Method not implemented.")),

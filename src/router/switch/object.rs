@@ -15,10 +15,33 @@ use crate::wire::exception::{Exception, Kind};
 /// What stands behind an id of ours.
 #[derive(Debug, Clone)]
 pub(super) enum Object {
-    /// The debug port of the face of this session.
-    Port(SessionName),
+    /// A debug port.
+    Port(Services),
     /// Something on which events start.
     Entry(Arc<Entry>),
+}
+
+/// What the services of a debug port are.
+#[derive(Debug, Clone)]
+pub(super) enum Services {
+    /// The links of a calling session, by their bindings.
+    LinksOf(SessionName),
+    /// The sessions: for the user's own tools.
+    Sessions,
+}
+
+impl Services {
+    fn link(&self, service: String) -> Result<LinkName, Exception> {
+        match self {
+            Services::LinksOf(session) => Ok(LinkName::new(session.clone(), service)),
+            Services::Sessions => {
+                let session = service.parse().map_err(|error| {
+                    refuse(format!("There is no session `{service}`: {error}. `jackfield ls` shows them."))
+                })?;
+                Ok(LinkName::direct(session))
+            }
+        }
+    }
 }
 
 /// Something on which a caller starts events. It follows its link.
@@ -74,22 +97,22 @@ fn refuse(text: impl std::fmt::Display) -> Exception {
     Exception::failed(text)
 }
 
-/// Reads getEntrypoint or getActor as a caller sent it to the face of `session`.
+/// Reads getEntrypoint or getActor as a caller sent it to a debug port.
 pub(super) fn entry(
     engine: &Engine,
     call: CallId,
-    session: &SessionName,
+    services: &Services,
     actor: bool,
     budget: &Arc<Budget>,
 ) -> Result<Entry, Exception> {
     let mut frame = engine.params(call).unwrap_or_default();
-    read(&mut frame, session, actor, budget)
+    read(&mut frame, services, actor, budget)
         .unwrap_or_else(|error| Err(refuse(format!("The parameters cannot be read: {error}."))))
 }
 
 fn read(
     frame: &mut &[u8],
-    session: &SessionName,
+    services: &Services,
     actor: bool,
     budget: &Arc<Budget>,
 ) -> capnp::Result<Result<Entry, Exception>> {
@@ -99,7 +122,7 @@ fn read(
         return Err(capnp::Error::failed("it is no call".into()));
     };
     let content = call?.get_params()?.get_content();
-    let (binding, asked) = if actor {
+    let (service, asked) = if actor {
         let params = content.get_as::<workerd_debug_port::get_actor_params::Reader>()?;
         let class = params.get_entrypoint()?.to_string()?;
         let asked = Asked::Actor { class, id: params.get_actor_id()?.to_string()? };
@@ -126,7 +149,7 @@ fn read(
         let name = name.map(|name| name.to_string()).transpose()?;
         (params.get_service()?.to_string()?, Asked::Entrypoint { name, props })
     };
-    Ok(Ok(Entry { link: LinkName::new(session.clone(), binding), asked }))
+    Ok(services.link(service).map(|link| Entry { link, asked }))
 }
 
 /// Parameters of getEntrypoint.

@@ -111,6 +111,7 @@ impl Operator for Desk {
             version: "0.0.0".to_owned(),
             pid: 1,
             project: PathBuf::from("/project/jackfield.toml"),
+            port: PathBuf::from("port.sock"),
             since_ms: 0,
             revision: snapshot.revision,
             sessions: snapshot.sessions().len(),

@@ -9,4 +9,5 @@ mod parking;
 mod props;
 mod retarget;
 mod soak;
+mod tools;
 mod visitor;
