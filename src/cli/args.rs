@@ -12,6 +12,16 @@ Exit codes:
   2  the command line or the project file is wrong; nothing was changed
   3  no daemon answers for this project";
 
+/// The same for commands that speak to workers.
+const CALLING: &str = "\
+Scheduled, queue and alarm events cannot be sent: a debug port does not carry them.
+
+Exit codes:
+  0  done
+  1  the worker failed, or cannot be found; the message says why
+  2  the command line is wrong; nothing was sent
+  3  nobody answers, neither at --at nor as the daemon of this project";
+
 /// Links running workerd sessions, and moves the links while they run.
 #[derive(Debug, Parser)]
 #[command(name = "jackfield", version, max_term_width = 100, after_help = EXIT_CODES)]
@@ -44,6 +54,15 @@ pub(super) enum Command {
     /// Move links to other targets while everything runs
     #[command(after_help = EXIT_CODES)]
     Retarget(RetargetArgs),
+    /// Call a method of a worker, or of a Durable Object
+    #[command(after_help = CALLING)]
+    Call(CallArgs),
+    /// Get a property of a worker, or of a Durable Object
+    #[command(after_help = CALLING)]
+    Get(GetArgs),
+    /// Send a request to a worker, as curl would
+    #[command(after_help = CALLING)]
+    Fetch(FetchArgs),
     /// Stop the sessions and the daemon
     #[command(after_help = EXIT_CODES)]
     Down(OutputArgs),
@@ -104,6 +123,95 @@ pub(super) struct RetargetArgs {
     pub(super) output: OutputArgs,
 }
 
+/// Whom a command speaks to, and how it gets there.
+#[derive(Debug, clap::Args)]
+pub(super) struct ReachArgs {
+    /// Speak to the debug port that listens there, like 127.0.0.1:9230 or unix:/PATH, instead of to
+    /// the running sessions of the project
+    #[arg(long, value_name = "ADDR")]
+    pub(super) at: Option<String>,
+    /// The unique key of the class, to find its objects by name at --at
+    #[arg(long, value_name = "KEY", requires = "at")]
+    pub(super) unique_key: Option<String>,
+    /// What the worker finds as ctx.props; a JSON object
+    #[arg(long, value_name = "JSON")]
+    pub(super) props: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct CallArgs {
+    /// SERVICE, SERVICE#ENTRYPOINT, or SERVICE#CLASS/name:ROOM (id:HEX, str:PLAIN) for a Durable
+    /// Object
+    pub(super) target: String,
+    /// The method; `obj.deep.method` for one of an object that it has
+    pub(super) method: String,
+    /// JSON, or a value's textual form, like '["date",0]' or '["bytes","AAE="]'; @FILE and - for what
+    /// is in a file or comes in
+    #[arg(value_name = "ARG", allow_negative_numbers = true)]
+    pub(super) arguments: Vec<String>,
+    /// The result in its textual form, which is JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) reach: ReachArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct GetArgs {
+    /// SERVICE, SERVICE#ENTRYPOINT, or SERVICE#CLASS/name:ROOM (id:HEX, str:PLAIN) for a Durable
+    /// Object
+    pub(super) target: String,
+    /// The property, like `version` or `config.limits`
+    pub(super) path: String,
+    /// The value in its textual form, which is JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) reach: ReachArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct FetchArgs {
+    /// SERVICE, SERVICE#ENTRYPOINT, or SERVICE#CLASS/name:ROOM (id:HEX, str:PLAIN) for a Durable
+    /// Object
+    pub(super) target: String,
+    /// A whole URL as the worker shall see it, or a path
+    pub(super) url: String,
+    /// The method [default: GET, or POST with a body]
+    #[arg(short = 'X', long = "request", value_name = "METHOD")]
+    pub(super) method: Option<String>,
+    /// A header, `Name: value`; may be repeated
+    #[arg(short = 'H', long = "header", value_name = "HEADER")]
+    pub(super) headers: Vec<String>,
+    /// A body as of a form, or what is in @FILE without its line ends (@- for standard input); several
+    /// are joined by &
+    #[arg(short = 'd', long, value_name = "DATA", conflicts_with = "data_binary")]
+    pub(super) data: Vec<String>,
+    /// A body as it is, or @FILE, sent as it is read
+    #[arg(long, value_name = "DATA")]
+    pub(super) data_binary: Option<String>,
+    /// What the worker finds as request.cf
+    #[arg(long, value_name = "JSON")]
+    pub(super) cf: Option<String>,
+    /// Show the head of the answer, too
+    #[arg(short, long)]
+    pub(super) include: bool,
+    /// Exit with 1 if the status is 400 or more
+    #[arg(long)]
+    pub(super) fail: bool,
+    /// Write the body there
+    #[arg(short, long, value_name = "PATH")]
+    pub(super) output: Option<PathBuf>,
+    /// Write each part of the body as it arrives
+    #[arg(short = 'N', long)]
+    pub(super) no_buffer: bool,
+    /// The answer as one JSON object: status, headers, body (body_hex if it is no text)
+    #[arg(long, conflicts_with_all = ["include", "output", "no_buffer"])]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) reach: ReachArgs,
+}
+
 impl Args {
     /// Whether the reader is a program.
     pub(super) fn json(&self) -> bool {
@@ -111,6 +219,9 @@ impl Args {
             Command::Up(args) => args.json,
             Command::Demo(args) => args.json,
             Command::Retarget(args) => args.output.json,
+            Command::Fetch(args) => args.json,
+            Command::Call(args) => args.json,
+            Command::Get(args) => args.json,
             Command::Reload(args) | Command::Ls(args) | Command::Links(args) | Command::Down(args) => {
                 args.json
             }

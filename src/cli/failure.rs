@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::control::{ClientError, Code, Problem};
 use crate::session::ProjectError;
@@ -25,36 +25,94 @@ pub(super) struct Failure {
     code: Code,
     message: String,
     hint: Option<String>,
+    /// Lines that belong to the message.
+    below: Option<String>,
+    /// What a program learns beside it.
+    beside: Option<(&'static str, Value)>,
 }
 
 impl Failure {
     pub(super) fn failed(message: impl fmt::Display) -> Self {
-        Self { exit: Exit::Failed, code: Code::Failed, message: message.to_string(), hint: None }
+        Self {
+            exit: Exit::Failed,
+            code: Code::Failed,
+            message: message.to_string(),
+            hint: None,
+            ..Self::blank()
+        }
     }
 
     pub(super) fn usage(message: impl fmt::Display) -> Self {
-        Self { exit: Exit::Usage, code: Code::BadRequest, message: message.to_string(), hint: None }
+        Self {
+            exit: Exit::Usage,
+            code: Code::BadRequest,
+            message: message.to_string(),
+            hint: None,
+            ..Self::blank()
+        }
+    }
+
+    pub(super) fn unreachable(message: impl fmt::Display) -> Self {
+        Self {
+            exit: Exit::Unreachable,
+            code: Code::Unreachable,
+            message: message.to_string(),
+            hint: None,
+            ..Self::blank()
+        }
     }
 
     pub(super) fn project(error: ProjectError) -> Self {
-        Self { exit: Exit::Usage, code: Code::BadProject, message: error.to_string(), hint: None }
+        Self {
+            exit: Exit::Usage,
+            code: Code::BadProject,
+            message: error.to_string(),
+            hint: None,
+            ..Self::blank()
+        }
     }
 
     pub(super) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
 
+    fn blank() -> Self {
+        Self {
+            exit: Exit::Failed,
+            code: Code::Failed,
+            message: String::new(),
+            hint: None,
+            below: None,
+            beside: None,
+        }
+    }
+
+    /// Lines to print under the message.
+    pub(super) fn below(self, lines: String) -> Self {
+        Self { below: Some(lines).filter(|lines| !lines.is_empty()), ..self }
+    }
+
+    /// A value to give beside the message where it is JSON.
+    pub(super) fn beside(self, key: &'static str, value: Value) -> Self {
+        Self { beside: Some((key, value)), ..self }
+    }
+
     /// Says it on standard error, as text or as the JSON that the control API would have answered.
     pub(super) fn report(self, as_json: bool) -> ExitCode {
-        let Self { exit, code, message, hint } = self;
+        let Self { exit, code, message, hint, below, beside } = self;
         let mut out = anstream::stderr().lock();
         // With standard error gone, the exit code is all that is left to tell.
         let _ = if as_json {
-            writeln!(out, "{}", json!({ "error": Problem { code, message, hint } }))
+            let mut all = json!({ "error": Problem { code, message, hint } });
+            if let (Some((key, value)), Some(all)) = (beside, all.as_object_mut()) {
+                all.insert(key.to_owned(), value);
+            }
+            writeln!(out, "{all}")
         } else {
             let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
             let cyan = Style::new().fg_color(Some(AnsiColor::Cyan.into()));
             let said = writeln!(out, "{red}error:{red:#} {message}");
+            let said = said.and(below.map_or(Ok(()), |below| writeln!(out, "{below}")));
             said.and(hint.map_or(Ok(()), |hint| writeln!(out, "{cyan}help:{cyan:#} {hint}")))
         };
         ExitCode::from(exit as u8)
@@ -67,7 +125,7 @@ impl From<Problem> for Failure {
             Code::BadProject => Exit::Usage,
             _ => Exit::Failed,
         };
-        Self { exit, code: problem.code, message: problem.message, hint: problem.hint }
+        Self { exit, code: problem.code, message: problem.message, hint: problem.hint, ..Self::blank() }
     }
 }
 
@@ -89,7 +147,7 @@ impl From<ClientError> for Failure {
                 (Exit::Failed, Code::Failed, "run the version of jackfield that started the daemon")
             }
         };
-        Self { exit, code, message: error.to_string(), hint: Some(hint.to_owned()) }
+        Self { exit, code, message: error.to_string(), hint: Some(hint.to_owned()), ..Self::blank() }
     }
 }
 

@@ -4,17 +4,22 @@
 //! one place, `failure`, and every result through `screen`.
 
 mod args;
+mod call;
 mod demo;
 mod down;
 mod failure;
+mod fetch;
 mod links;
 mod ls;
+mod out;
 mod place;
 mod progress;
+mod reach;
 mod reload;
 mod retarget;
 mod screen;
 mod settings;
+mod target;
 mod up;
 
 use std::io::IsTerminal;
@@ -55,6 +60,8 @@ fn run(args: Args) -> Result<(), Failure> {
         Settings::Ls(place) => runtime()?.block_on(ls::run(&place, as_json)),
         Settings::Links(place) => runtime()?.block_on(links::run(&place, as_json)),
         Settings::Retarget(place, change) => runtime()?.block_on(retarget::run(&place, &change, as_json)),
+        Settings::Call(reach, settings) => runtime()?.block_on(call::run(&reach, *settings, as_json)),
+        Settings::Fetch(reach, settings) => runtime()?.block_on(fetch::run(&reach, *settings, as_json)),
         Settings::Down(place) => runtime()?.block_on(down::run(&place, as_json)),
     }
 }

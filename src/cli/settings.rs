@@ -6,8 +6,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::args::{Args, Command, RetargetArgs, UpArgs};
+use super::call::CallSettings;
 use super::failure::Failure;
+use super::fetch::FetchSettings;
 use super::place::Place;
+use super::reach::Reach;
 use crate::control::shape::{ChangeRequest, Move};
 use crate::router::{Aim, LinkName};
 
@@ -24,6 +27,8 @@ pub(super) enum Settings {
     Ls(Place),
     Links(Place),
     Retarget(Place, ChangeRequest),
+    Fetch(Reach, Box<FetchSettings>),
+    Call(Reach, Box<CallSettings>),
     Down(Place),
 }
 
@@ -53,6 +58,18 @@ impl Settings {
             Command::Retarget(args) => {
                 let change = change(args)?;
                 Self::Retarget(place(file)?, change)
+            }
+            Command::Call(args) => {
+                let reach = Reach::of(&args.reach, || place(file));
+                Self::Call(reach?, Box::new(CallSettings::of_call(args, here)?))
+            }
+            Command::Get(args) => {
+                let reach = Reach::of(&args.reach, || place(file));
+                Self::Call(reach?, Box::new(CallSettings::of_get(args)?))
+            }
+            Command::Fetch(args) => {
+                let reach = Reach::of(&args.reach, || place(file));
+                Self::Fetch(reach?, Box::new(FetchSettings::of(args, here)?))
             }
             Command::Down(_) => Self::Down(place(file)?),
         })
@@ -96,7 +113,7 @@ fn pair(words: &[String]) -> Result<Move, Failure> {
     Ok(Move { link, target, props: None })
 }
 
-fn object(text: &str) -> Result<Value, Failure> {
+pub(super) fn object(text: &str) -> Result<Value, Failure> {
     let hint = "give a JSON object, like '{\"tenant\":1}'";
     match serde_json::from_str(text) {
         Ok(props @ Value::Object(_)) => Ok(props),

@@ -18,6 +18,7 @@ mod schema;
 mod schema_workerd;
 mod session;
 mod session_actors;
+mod shell;
 mod support;
 mod survey;
 mod switch;

@@ -1,0 +1,209 @@
+//! `jackfield call` and `jackfield get`
+
+use std::io::Read;
+use std::path::Path as File;
+
+use anstyle::{AnsiColor, Style};
+use futures::TryStreamExt;
+use serde_json::{Value, json};
+
+use super::args::{CallArgs, GetArgs};
+use super::failure::Failure;
+use super::out::Out;
+use super::reach::Reach;
+use super::screen;
+use super::target::Target;
+use crate::client::{CallError, Path, Promise, ReadableStream, Thrown};
+use crate::wire::v8::{JsValue, Options, from_text, to_text};
+
+/// What is to be called or got, checked.
+#[derive(Debug)]
+pub(super) struct CallSettings {
+    target: Target,
+    props: Option<Value>,
+    path: Path,
+    /// `None` to get.
+    arguments: Option<Vec<JsValue>>,
+}
+
+impl CallSettings {
+    pub(super) fn of_call(args: CallArgs, here: &File) -> Result<Self, Failure> {
+        let CallArgs { target, method, arguments, json: _, reach } = args;
+        if arguments.iter().filter(|text| *text == "-").count() > 1 {
+            return Err(Failure::usage("two arguments are `-`, and standard input can be read once")
+                .hint("put one of them into a file, and give it as @FILE"));
+        }
+        let read = |text: &String| argument(text, here);
+        let arguments = arguments.iter().map(read).collect::<Result<_, _>>()?;
+        CallSettings::of(&target, &method, Some(arguments), reach.props.as_deref())
+    }
+
+    pub(super) fn of_get(args: GetArgs) -> Result<Self, Failure> {
+        CallSettings::of(&args.target, &args.path, None, args.reach.props.as_deref())
+    }
+
+    fn of(
+        target: &str,
+        path: &str,
+        arguments: Option<Vec<JsValue>>,
+        props: Option<&str>,
+    ) -> Result<Self, Failure> {
+        Ok(CallSettings {
+            target: Target::typed(target)?,
+            props: props.map(super::settings::object).transpose()?,
+            path: Path::dotted(path),
+            arguments,
+        })
+    }
+}
+
+/// An argument: JSON, or the textual form of a value; `@FILE` and `-` stand for what is in a file and in standard input.
+fn argument(text: &str, here: &File) -> Result<JsValue, Failure> {
+    let unreadable = |what: &str, error| Failure::usage(format!("cannot read {what}: {error}"));
+    let content = match text.strip_prefix('@') {
+        Some(file) => std::fs::read_to_string(here.join(file)).map_err(|error| unreadable(file, error))?,
+        None if text == "-" => {
+            let mut all = String::new();
+            std::io::stdin().read_to_string(&mut all).map_err(|error| unreadable("standard input", error))?;
+            all
+        }
+        None => text.to_owned(),
+    };
+    let json: Value = serde_json::from_str(&content).map_err(|error| {
+        Failure::usage(format!("the argument `{}` is not JSON: {error}", shortened(text)))
+            .hint(format!("a string needs quotes of its own, for the shell too: '\"{}\"'", shortened(text)))
+    })?;
+    from_text(&strict(json), &[])
+        .map_err(|error| Failure::usage(format!("the argument `{}` is no value: {error}", shortened(text))))
+}
+
+/// JSON as people write it, in the textual form: there an array that means itself stands in another one. What is a form
+/// already, or stands so already, stays.
+fn strict(json: Value) -> Value {
+    match json {
+        Value::Object(members) => {
+            Value::Object(members.into_iter().map(|(key, value)| (key, strict(value))).collect())
+        }
+        Value::Array(elements) => {
+            let elements = match elements.as_slice() {
+                [Value::Array(inner)] => inner.clone(),
+                _ if from_text(&json!(elements), &[]).is_ok() => return Value::Array(elements),
+                _ => elements,
+            };
+            json!([elements.into_iter().map(strict).collect::<Vec<_>>()])
+        }
+        simple => simple,
+    }
+}
+
+fn shortened(text: &str) -> String {
+    const SHOWN: usize = 40;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+pub(super) async fn run(reach: &Reach, settings: CallSettings, as_json: bool) -> Result<(), Failure> {
+    let CallSettings { target, props, path, arguments } = settings;
+    let entrypoint = reach.entrypoint(&target, props).await?;
+    let mut promise: Promise = match arguments {
+        Some(arguments) => entrypoint.call(path, arguments),
+        None => entrypoint.get(path),
+    };
+    let value = (&mut promise).await.map_err(|error| failure(error, as_json))?;
+    // What the worker gave lives as long as the promise: its streams are read before that is dropped.
+    if let Some(stream) = ReadableStream::take(&value) {
+        return pour(stream).await;
+    }
+    if as_json {
+        return Ok(screen::json(&to_text(&value).map_err(Failure::failed)?)?);
+    }
+    let options = Options { colors: true, depth: None, ..Options::default() };
+    Ok(screen::data(&value.as_ref().inspect(&options))?)
+}
+
+/// Writes a stream that was returned as it arrives.
+async fn pour(stream: ReadableStream) -> Result<(), Failure> {
+    let mut out = Out::at_once();
+    let mut body = stream.into_body();
+    while let Some(bytes) = body.try_next().await.map_err(Failure::failed)? {
+        if !out.write(&bytes)? {
+            return Ok(());
+        }
+    }
+    Ok(out.end()?)
+}
+
+fn failure(error: CallError, as_json: bool) -> Failure {
+    match error.thrown() {
+        Some(thrown) if as_json => match to_text(&thrown.to_value()) {
+            Ok(value) => Failure::failed(&error).beside("thrown", value),
+            Err(_) => Failure::failed(&error),
+        },
+        Some(thrown) => Failure::failed(&error).below(account(thrown)),
+        None => Failure::failed(&error),
+    }
+}
+
+/// The rest of an error, under its message: what it carries, and where it was thrown.
+fn account(thrown: &Thrown) -> String {
+    let faint = Style::new().dimmed();
+    let key = Style::new().fg_color(Some(AnsiColor::Cyan.into()));
+    let options = Options { depth: Some(4), ..Options::default() };
+    let mut lines: Vec<String> = Vec::new();
+    for (name, value) in &thrown.properties {
+        lines.push(format!("  {key}{name}:{key:#} {}", value.as_ref().inspect(&options)));
+    }
+    let flags = [
+        (thrown.retryable, "retryable"),
+        (thrown.overloaded, "overloaded"),
+        (thrown.durable_object_reset, "durable object reset"),
+    ];
+    let flags: Vec<_> = flags.into_iter().filter(|(is, _)| *is).map(|(_, name)| name).collect();
+    if !flags.is_empty() {
+        lines.push(format!("  {faint}({}){faint:#}", flags.join(", ")));
+    }
+    // The first lines of a stack repeat the error itself.
+    let frames = thrown.stack.iter().flat_map(|stack| stack.lines());
+    for frame in frames.filter(|line| line.trim_start().starts_with("at ")) {
+        lines.push(format!("  {faint}{}{faint:#}", frame.trim()));
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(text: &str) -> String {
+        let value = argument(text, File::new("/")).unwrap();
+        value.as_ref().inspect(&Options::default())
+    }
+
+    #[test]
+    fn json_means_itself_and_forms_what_they_say() {
+        let cases = [
+            ("3", "3"),
+            (r#""a""#, "'a'"),
+            ("[1,[2,3],{}]", "[ 1, [ 2, 3 ], {} ]"),
+            (r#"["a","b"]"#, "[ 'a', 'b' ]"),
+            (r#"["undefined"]"#, "undefined"),
+            ("[]", "[]"),
+            ("[[]]", "[]"),
+            ("[[1,2]]", "[ 1, 2 ]"),
+            ("[[1,2],[3]]", "[ [ 1, 2 ], [ 3 ] ]"),
+            (r#"["bigint","10"]"#, "10n"),
+            (r#"{"a":[1],"at":["date",0]}"#, "{ a: [ 1 ], at: 1970-01-01T00:00:00.000Z }"),
+        ];
+        for (text, shown) in cases {
+            assert_eq!(value(text), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_argument_that_is_no_json_says_how_to_write_it() {
+        assert!(argument("hello", File::new("/")).is_err());
+        assert!(argument("@/no/such/file", File::new("/")).is_err());
+    }
+}
