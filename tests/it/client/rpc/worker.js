@@ -48,19 +48,16 @@ const errors = {
   object: () => ({ message: "an object", code: 7 }),
 };
 
+const part = new TextEncoder().encode("0123456789abcdef".repeat(4096));
 const text = (length) => {
-  const part = new TextEncoder().encode("0123456789abcdef");
   const bytes = new Uint8Array(length);
-  for (let at = 0; at < length; at += 1) bytes[at] = part[at % 16];
+  for (let at = 0; at < length; at += part.length) bytes.set(part.subarray(0, Math.min(part.length, length - at)), at);
   return bytes;
 };
 
 const sum = async (stream) => {
-  let [length, hash] = [0, 0];
-  for await (const bytes of stream) {
-    length += bytes.length;
-    for (let at = 0; at < bytes.length; at += 997) hash = (hash + bytes[at]) % 1_000_003;
-  }
+  let length = 0;
+  for await (const bytes of stream) length += bytes.length;
   return length;
 };
 
