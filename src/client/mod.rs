@@ -11,6 +11,7 @@ mod error;
 mod event;
 mod fetch;
 mod rpc;
+pub mod serve;
 mod session;
 pub mod stream;
 mod websocket;
@@ -23,8 +24,9 @@ pub use event::Event;
 pub use fetch::{Answer, Cf, FetchError};
 pub use rpc::{
     CallError, Path, Promise, ReadableStream, Stub, Target, Thrown, ValueError, WritableStream, function,
-    object, service,
+    object,
 };
+pub use serve::service;
 pub use session::{Session, new_unique_id};
 pub use websocket::{Close, Message, WebSocket, WebSocketError};
 

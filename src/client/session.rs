@@ -81,11 +81,12 @@ impl Session {
         tokio::time::timeout(limit, connected).await.map_err(silent)?
     }
 
-    /// A session over a connection that somebody else made, and knows to be to a debug port.
-    pub(crate) fn over(peer: Peer, line: Connection, name: String) -> Self {
+    /// A session over a connection that somebody else made, and knows to be to a debug port. `name` says in messages
+    /// whom it leads to.
+    pub fn over(peer: Peer, line: Connection, name: impl Into<String>) -> Self {
         let port = line.bootstrap();
         let rpc = rpc::Host::of_peer(&peer);
-        Session(Arc::new(Inner { peer, line, port, rpc, name }))
+        Session(Arc::new(Inner { peer, line, port, rpc, name: name.into() }))
     }
 
     /// Asks for what no worker serves: only a debug port says that it is not there.

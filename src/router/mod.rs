@@ -1,6 +1,7 @@
 //! Links, and the way of an event along one: the table, and what a change of it means.
 
 pub mod change;
+mod handler;
 pub mod http;
 mod http_route;
 mod ingress;
@@ -11,6 +12,7 @@ pub mod switch;
 pub mod table;
 
 pub use change::{Change, ChangeError};
+pub use handler::{ServeError, Served};
 pub use ingress::Ingress;
 pub use link::{Aim, Kind, Link, LinkName, LinkTextError, Revision, Target};
 pub use retarget::{Barrier, Leases, Moved, retarget};

@@ -31,6 +31,8 @@ pub struct Router {
     /// Faces so far: they take the threads in turn.
     faces: AtomicUsize,
     pub(super) lifetime: Lifetime,
+    /// Connections to handlers in Rust: they end after those that may be at work for the faces.
+    pub(super) handlers: Lifetime,
     /// Dropped last: tasks of the others run on it.
     threads: Threads,
 }
@@ -57,8 +59,15 @@ impl Router {
         let shared = Shared::new(links.clone(), settings);
         let pool = |handle: &Handle| (handle.clone(), Upstreams::new(lifetime.clone()));
         let upstreams = threads.all().iter().map(pool).collect();
-        let router =
-            Arc::new(Router { links, shared, upstreams, faces: AtomicUsize::new(0), lifetime, threads });
+        let router = Arc::new(Router {
+            links,
+            shared,
+            upstreams,
+            faces: AtomicUsize::new(0),
+            lifetime,
+            handlers: Lifetime::new(),
+            threads,
+        });
         router.watch();
         Ok(router)
     }
@@ -173,7 +182,7 @@ impl Router {
     }
 
     /// Accepts callers until the face is dropped or the router drains. The socket's file goes with it.
-    fn listen(
+    pub(super) fn listen(
         &self,
         on: &Handle,
         path: &Path,
@@ -223,11 +232,14 @@ impl Router {
             self.lifetime.ended().await;
         }
         self.shared.empty_pool();
+        self.handlers.kill();
+        self.handlers.ended().await;
     }
 
     /// Stops without waiting for events.
     pub fn kill(&self) {
         self.lifetime.kill();
+        self.handlers.kill();
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::engine::{Engine, Event, Incoming};
 use super::tables::*;
 use crate::wire::build::{self, Content};
@@ -153,6 +155,26 @@ impl Engine {
         self.release_target(before);
         self.ready.push_back(Waiting::Call(call.0));
         self.settle();
+    }
+
+    /// Says what will be at `path` of the answer to a call that waits for the host: calls that go along the answer
+    /// there need not wait for it. The answer must have the same capability there. The engine takes the reference.
+    pub fn lead(&mut self, call: CallId, path: &[u16], to: CapId) {
+        if let Some(held) = self.held_mut(call.0).filter(|held| held.at_host) {
+            let askers: SmallVec<[Asker; 2]> = held.asker.iter().chain(&held.also).copied().collect();
+            // What waits for something else in the answer gets back in line, a Finish at its end.
+            held.finishing = false;
+            let queue = std::mem::take(&mut held.queue);
+            for asker in askers {
+                let cap = self.retain_cap(to.0);
+                match self.answer(asker) {
+                    Some(answer) => answer.led.push((Transform::from_slice(path), cap)),
+                    None => self.release_cap(cap),
+                }
+            }
+            self.ready_first(queue);
+        }
+        self.release(to);
     }
 
     /// Answers a call that waits for the host. The engine takes the references.

@@ -11,9 +11,9 @@ use crate::schema::http_over_capnp_capnp::http_service::client_request_context;
 use crate::wire::exception::Exception;
 use crate::wire::http::{HeadError, Length, read_headers, read_response};
 
-const CONTEXT: u64 = client_request_context::Client::TYPE_ID;
-const START_RESPONSE: u16 = 0;
-const START_WEB_SOCKET: u16 = 1;
+pub(crate) const CONTEXT: u64 = client_request_context::Client::TYPE_ID;
+pub(crate) const START_RESPONSE: u16 = 0;
+pub(crate) const START_WEB_SOCKET: u16 = 1;
 
 /// What a worker begins its answer with.
 pub(super) enum Start {

@@ -9,6 +9,7 @@ mod upload;
 
 pub(super) use answered::Answered;
 pub use cf::Cf;
+pub(super) use context::{CONTEXT, START_RESPONSE, START_WEB_SOCKET};
 pub use error::FetchError;
 
 use http::header::{HeaderValue, UPGRADE};

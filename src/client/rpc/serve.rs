@@ -82,7 +82,7 @@ fn go_on(mut answer: BoxFuture<'static, ()>) {
     }
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> Thrown {
+pub(in crate::client) fn panicked(panic: &(dyn Any + Send)) -> Thrown {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     Thrown::error(format_args!("The Rust object that was called has panicked: {}", text.unwrap_or("unknown")))
@@ -172,7 +172,7 @@ async fn respond(call: Call, value: &JsValue, tie: Tie, pusher: Option<Stub>) {
 }
 
 /// Answers `jsRpcSession`: with a session whose calls go to an object of ours.
-pub(super) fn begin_session(call: Call, object: Object) {
+pub(in crate::client) fn begin_session(call: Call, object: Object) {
     let begun = Tie::serving(Host::of_call(&call)).and_then(|(tie, session)| {
         let top = call.serve(Served::new(object, tie));
         Body::build::<event_dispatcher::js_rpc_session_results::Owned>(|mut results, caps| {

@@ -102,7 +102,7 @@ type Answer = BoxFuture<'static, Result<JsValue, Thrown>>;
 
 /// Any [`Target`].
 #[derive(Clone)]
-pub(super) struct Object(Arc<dyn Erased>);
+pub(in crate::client) struct Object(Arc<dyn Erased>);
 
 trait Erased: Send + Sync {
     fn request(self: Arc<Self>, path: Path, request: Request) -> Answer;
@@ -123,6 +123,14 @@ impl<T: Target> Erased for T {
 impl Object {
     pub fn new(target: impl Target) -> Self {
         Object(Arc::new(target))
+    }
+
+    pub fn call(&self, method: Path, args: Vec<JsValue>) -> Answer {
+        self.request(method, Request::Call(args))
+    }
+
+    pub fn get(&self, property: Path) -> Answer {
+        self.request(property, Request::Get)
     }
 
     pub(super) fn request(&self, path: Path, request: Request) -> Answer {

@@ -84,9 +84,13 @@ impl Desk {
             }
             behind
         });
-        let mut ops = std::mem::take(&mut self.ops);
         // What is dropped on the way may queue more.
-        while self.shared.take(&mut ops) {
+        self.perform_all(net, Shared::take);
+    }
+
+    fn perform_all(&mut self, net: &mut Net, take: impl Fn(&Shared, &mut VecDeque<Op>) -> bool) {
+        let mut ops = std::mem::take(&mut self.ops);
+        while take(&self.shared, &mut ops) {
             for op in ops.drain(..) {
                 self.perform(net, op);
             }
@@ -159,6 +163,10 @@ impl Desk {
             Op::Fail { call, reason } => {
                 self.calls.remove(&call);
                 net.engine.fail(call, reason);
+            }
+            Op::Lead { call, path, to } => {
+                let to = self.cap(net, &to);
+                net.engine.lead(call, &path, to);
             }
             Op::Forward { call, frame, to } => {
                 self.calls.remove(&call);
@@ -277,6 +285,9 @@ impl Desk {
             Some(handler) => handler.call(call),
             None => call.fail(Exception::failed("The object is gone.")),
         }
+        // What it answered at once counts before the next frame: calls on the answer need not be held then, and nobody
+        // hears of what came after them before they were made.
+        self.perform_all(net, Shared::take_more);
     }
 
     fn on_return(&mut self, net: &mut Net, question: QuestionId, result: Result<Incoming, Exception>) {

@@ -16,6 +16,7 @@ use super::pending::Question;
 use super::stub::Stub;
 use crate::rpc::{CallId, CapId, QuestionId};
 use crate::wire::exception::Exception;
+use crate::wire::message::Transform;
 
 /// Bytes of calls that may wait for the task, and for peers that read slowly: enough for a stream to be written while
 /// the task is away for a turn (64 writes of 64 KiB), and small against what one process may hold.
@@ -34,6 +35,7 @@ pub(super) enum Op {
     Close(Arc<Line>),
     Respond { call: CallId, body: Body },
     Fail { call: CallId, reason: Exception },
+    Lead { call: CallId, path: Transform, to: Stub },
     Forward { call: CallId, frame: Vec<u8>, to: Stub },
     Release(CapId),
     Finish(QuestionId),
@@ -136,6 +138,12 @@ impl Shared {
         let mut queue = self.lock();
         queue.idle = queue.ops.is_empty();
         std::mem::swap(&mut queue.ops, into);
+        !into.is_empty()
+    }
+
+    /// The same in the middle of a turn: the task will look again before it rests.
+    pub fn take_more(&self, into: &mut VecDeque<Op>) -> bool {
+        std::mem::swap(&mut self.lock().ops, into);
         !into.is_empty()
     }
 

@@ -9,6 +9,7 @@ use super::queue::{Member, Op};
 use super::stub::{Place, Stub};
 use crate::rpc::CallId;
 use crate::wire::exception::{Exception, Kind};
+use crate::wire::message::Transform;
 
 /// An object of this process that is called.
 ///
@@ -64,6 +65,16 @@ impl Call {
     /// Is cancelled when the caller does not want the answer any more, or is gone. What is said then is not heard.
     pub fn canceled(&self) -> &CancellationToken {
         &self.canceled
+    }
+
+    /// Says which object will be at `path` of the answer, pointer field by pointer field, so that calls on it need not
+    /// wait for the answer. That must have the same object there. A stub of another peer changes nothing.
+    pub fn lead(&self, path: &[u16], to: &Stub) {
+        if let Some(call) = self.id
+            && to.is_with(&self.member)
+        {
+            self.member.give_back(Op::Lead { call, path: Transform::from_slice(path), to: to.clone() });
+        }
     }
 
     /// Answers. A stub of another peer in `body` fails the call.

@@ -8,7 +8,17 @@ use futures::{StreamExt, stream};
 use http::Request;
 use jackfield::client::{Body, BodyError, Entrypoint, FetchError};
 
-use super::stage::{Stage, get, soon};
+use super::stage::{Way, either_way, get, soon};
+
+either_way! {
+    bodies_of_every_length_come_back,
+    nothing_piles_up,
+    half_a_body_is_not_taken_for_a_whole_one,
+    a_body_that_fails_here_is_not_taken_for_a_whole_one_there,
+    what_is_dropped_is_cancelled,
+    a_worker_that_does_not_read_the_request_answers_all_the_same,
+    requests_leave_nothing_behind,
+}
 
 const SCRIPT: &str = r#"
 let told = "";
@@ -111,10 +121,9 @@ async fn check(mut body: Body, total: u64) {
     assert_eq!(at, total);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn bodies_of_every_length_come_back() {
-    let stage = Stage::start(SCRIPT).await;
-    let api = stage.session.entrypoint("api", None, None);
+async fn bodies_of_every_length_come_back(way: Way) {
+    let stage = way.start(SCRIPT).await;
+    let api = stage.api();
     for total in [0, 1, 64 << 10, (64 << 10) + 1, 64 << 20] {
         for length in [None, Some(total)] {
             let request = post("http://a/echo", Body::stream(length, source(total).0));
@@ -135,10 +144,9 @@ async fn bodies_of_every_length_come_back() {
 }
 
 /// A reader that does not read stops the worker, and the worker the sender.
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_piles_up() {
-    let stage = Stage::start(SCRIPT).await;
-    let api = stage.session.entrypoint("api", None, None);
+async fn nothing_piles_up(way: Way) {
+    let stage = way.start(SCRIPT).await;
+    let api = stage.api();
     let (pieces, taken) = source(256 << 20);
     let mut answer = soon(api.fetch(post("http://a/echo", Body::stream(None, pieces)))).await.unwrap();
     let first = soon(answer.body_mut().next()).await.unwrap().unwrap();
@@ -151,10 +159,9 @@ async fn nothing_piles_up() {
     drop(answer);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn half_a_body_is_not_taken_for_a_whole_one() {
-    let stage = Stage::start(SCRIPT).await;
-    let api = stage.session.entrypoint("api", None, None);
+async fn half_a_body_is_not_taken_for_a_whole_one(way: Way) {
+    let stage = way.start(SCRIPT).await;
+    let api = stage.api();
     let mut body =
         soon(api.fetch(get("http://a/chunks?count=3&size=10&after=fail"))).await.unwrap().into_body();
     let mut came = 0;
@@ -187,11 +194,10 @@ async fn half_a_body_is_not_taken_for_a_whole_one() {
     assert!(error.is_retryable(), "{error}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_fails_here_is_not_taken_for_a_whole_one_there() {
+async fn a_body_that_fails_here_is_not_taken_for_a_whole_one_there(way: Way) {
     for (length, pieces) in [(None, 1), (Some(100), 1), (Some(12), 3)] {
-        let stage = Stage::start(SCRIPT).await;
-        let api = stage.session.entrypoint("api", None, None);
+        let stage = way.start(SCRIPT).await;
+        let api = stage.api();
         let good = stream::repeat_with(|| Ok(Bytes::from_static(b"12345678"))).take(pieces);
         let bad = stream::iter((pieces == 1).then(|| Err(std::io::Error::other("the disk is gone"))));
         let body = Body::stream(length, good.chain(bad));
@@ -202,11 +208,10 @@ async fn a_body_that_fails_here_is_not_taken_for_a_whole_one_there() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_dropped_is_cancelled() {
+async fn what_is_dropped_is_cancelled(way: Way) {
     // Before the head.
-    let stage = Stage::start(SCRIPT).await;
-    let api = stage.session.entrypoint("api", None, None);
+    let stage = way.start(SCRIPT).await;
+    let api = stage.api();
     let hanging = tokio::spawn({
         let api = api.clone();
         async move { api.fetch(get("http://a/hang")).await.map(drop) }
@@ -217,8 +222,8 @@ async fn what_is_dropped_is_cancelled() {
     assert_eq!(told(&api).await, "aborted");
 
     // In the middle of the body.
-    let stage = Stage::start(SCRIPT).await;
-    let api = stage.session.entrypoint("api", None, None);
+    let stage = way.start(SCRIPT).await;
+    let api = stage.api();
     let mut body =
         soon(api.fetch(get("http://a/chunks?count=100000&size=1000&after=end"))).await.unwrap().into_body();
     soon(body.next()).await.unwrap().unwrap();
@@ -226,8 +231,8 @@ async fn what_is_dropped_is_cancelled() {
     assert_eq!(told(&api).await, "cancelled");
 
     // In the middle of the upload.
-    let stage = Stage::start(SCRIPT).await;
-    let api = stage.session.entrypoint("api", None, None);
+    let stage = way.start(SCRIPT).await;
+    let api = stage.api();
     let body = Body::stream(
         None,
         stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"a"))]).chain(stream::pending()),
@@ -241,10 +246,9 @@ async fn what_is_dropped_is_cancelled() {
     assert!(told(&api).await.starts_with("broken"));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_worker_that_does_not_read_the_request_answers_all_the_same() {
-    let stage = Stage::start(SCRIPT).await;
-    let api = stage.session.entrypoint("api", None, None);
+async fn a_worker_that_does_not_read_the_request_answers_all_the_same(way: Way) {
+    let stage = way.start(SCRIPT).await;
+    let api = stage.api();
     for length in [None, Some(64 << 20)] {
         let answer = soon(api.fetch(post("http://a/ignore", Body::stream(length, source(64 << 20).0)))).await;
         assert_eq!(soon(answer.unwrap().into_body().text()).await.unwrap(), "enough");
@@ -252,10 +256,9 @@ async fn a_worker_that_does_not_read_the_request_answers_all_the_same() {
 }
 
 /// Nothing of them is left in the tables.
-#[tokio::test(flavor = "multi_thread")]
-async fn requests_leave_nothing_behind() {
-    let stage = Stage::start(SCRIPT).await;
-    let api = stage.session.entrypoint("api", None, None);
+async fn requests_leave_nothing_behind(way: Way) {
+    let stage = way.start(SCRIPT).await;
+    let api = stage.api();
     assert_eq!(text(&api, "http://a/ignore").await, "enough");
     let tables = async || {
         (stage.session.peer().inventory().await.unwrap(), stage.session.connection().sizes().await.unwrap())

@@ -4,7 +4,13 @@ use http::{Method, Request};
 use hyper::ext::ReasonPhrase;
 use jackfield::client::{Body, Cf, FetchError};
 
-use super::stage::{Stage, get, soon};
+use super::stage::{Stage, Way, either_way, get, soon};
+
+either_way! {
+    a_request_arrives_as_it_was_sent,
+    every_method_arrives,
+    heads_come_as_they_are,
+}
 
 const SCRIPT: &str = r#"
 import { WorkerEntrypoint } from "cloudflare:workers";
@@ -36,10 +42,9 @@ export class Named extends WorkerEntrypoint {
 }
 "#;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_request_arrives_as_it_was_sent() {
-    let stage = Stage::start(SCRIPT).await;
-    let api = stage.session.entrypoint("api", None, None);
+async fn a_request_arrives_as_it_was_sent(way: Way) {
+    let stage = way.start(SCRIPT).await;
+    let api = stage.api();
     let request = Request::post("https://some.where:81/see?a=%20b")
         .header("x-a", "1")
         .header("x-a", "2")
@@ -79,10 +84,9 @@ async fn entrypoints_have_their_props_and_wrong_names_say_so() {
     assert!(matches!(error, FetchError::Request(_)), "{error}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_method_arrives() {
-    let stage = Stage::start(SCRIPT).await;
-    let api = stage.session.entrypoint("api", None, None);
+async fn every_method_arrives(way: Way) {
+    let stage = way.start(SCRIPT).await;
+    let api = stage.api();
     let methods = "GET POST PUT DELETE PATCH PURGE OPTIONS COPY LOCK MKCOL MOVE PROPFIND PROPPATCH SEARCH \
         UNLOCK ACL REPORT MKACTIVITY CHECKOUT MERGE MSEARCH NOTIFY SUBSCRIBE UNSUBSCRIBE QUERY BAN";
     for method in methods.split_whitespace() {
@@ -97,10 +101,9 @@ async fn every_method_arrives() {
     assert!(error.to_string().contains("FROB"), "{error}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn heads_come_as_they_are() {
-    let stage = Stage::start(SCRIPT).await;
-    let api = stage.session.entrypoint("api", None, None);
+async fn heads_come_as_they_are(way: Way) {
+    let stage = way.start(SCRIPT).await;
+    let api = stage.api();
     let answer = soon(api.fetch(get("http://a/heads"))).await.unwrap();
     assert_eq!(answer.status(), 299);
     assert_eq!(answer.extensions().get::<ReasonPhrase>().unwrap().as_bytes(), b"Quite So");

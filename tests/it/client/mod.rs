@@ -5,5 +5,6 @@ mod bodies;
 mod connect;
 mod fetch;
 mod rpc;
+mod serve;
 mod stage;
 mod websocket;

@@ -4,7 +4,14 @@ use futures::{SinkExt, StreamExt};
 use http::Request;
 use jackfield::client::{Close, Entrypoint, FetchError, Message, WebSocket, WebSocketError};
 
-use super::stage::{Stage, get, soon};
+use super::stage::{Way, either_way, get, soon};
+
+either_way! {
+    messages_go_both_ways,
+    either_side_closes,
+    a_lost_socket_is_no_closed_one,
+    a_worker_may_answer_otherwise,
+}
 
 const SCRIPT: &str = r#"
 let told = [];
@@ -56,10 +63,9 @@ async fn told(api: &Entrypoint) -> String {
     soon(told).await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn messages_go_both_ways() {
-    let stage = Stage::start(SCRIPT).await;
-    let api = stage.session.entrypoint("api", None, None);
+async fn messages_go_both_ways(way: Way) {
+    let stage = way.start(SCRIPT).await;
+    let api = stage.api();
     let request = Request::get("http://a/greet").header("sec-websocket-protocol", "chat").body(()).unwrap();
     let (head, mut socket) = soon(api.websocket(request)).await.unwrap();
     assert_eq!(
@@ -94,10 +100,9 @@ async fn messages_go_both_ways() {
     soon(async { tokio::join!(sending, receiving) }).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn either_side_closes() {
-    let stage = Stage::start(SCRIPT).await;
-    let api = stage.session.entrypoint("api", None, None);
+async fn either_side_closes(way: Way) {
+    let stage = way.start(SCRIPT).await;
+    let api = stage.api();
     let mut socket = open(&api, "http://a/").await;
     soon(socket.send(Message::Text("close".into()))).await.unwrap();
     assert_eq!(next(&mut socket).await, Message::Close(Close::new(4001, "as you say")));
@@ -111,8 +116,8 @@ async fn either_side_closes() {
     soon(socket.send(Message::Text("bare".into()))).await.unwrap();
     assert_eq!(next(&mut socket).await, Message::Close(Close::new(Close::NO_STATUS, "")));
 
-    let stage = Stage::start(SCRIPT).await;
-    let api = stage.session.entrypoint("api", None, None);
+    let stage = way.start(SCRIPT).await;
+    let api = stage.api();
     let mut socket = open(&api, "http://a/echo").await;
     soon(socket.close(4999, "bye")).await.unwrap();
     assert_eq!(next(&mut socket).await, Message::Close(Close::new(4999, "bye")));
@@ -120,10 +125,9 @@ async fn either_side_closes() {
     assert_eq!(told(&api).await, r#"[["close",4999,"bye",true]]"#);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_lost_socket_is_no_closed_one() {
-    let stage = Stage::start(SCRIPT).await;
-    let api = stage.session.entrypoint("api", None, None);
+async fn a_lost_socket_is_no_closed_one(way: Way) {
+    let stage = way.start(SCRIPT).await;
+    let api = stage.api();
     let mut socket = open(&api, "http://a/").await;
     soon(socket.send(Message::Text("hi".into()))).await.unwrap();
     next(&mut socket).await;
@@ -140,10 +144,9 @@ async fn a_lost_socket_is_no_closed_one() {
     assert!(matches!(error, WebSocketError::Refused(_)), "{error}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_worker_may_answer_otherwise() {
-    let stage = Stage::start(SCRIPT).await;
-    let api = stage.session.entrypoint("api", None, None);
+async fn a_worker_may_answer_otherwise(way: Way) {
+    let stage = way.start(SCRIPT).await;
+    let api = stage.api();
     let asked = soon(api.websocket(Request::get("http://a/plain").body(()).unwrap())).await;
     let Err(FetchError::NoWebSocket(response)) = asked else { panic!("a socket") };
     assert_eq!(response.status(), 404);

@@ -4,6 +4,7 @@ mod basics;
 mod cast;
 mod errors;
 mod flow;
+mod handlers;
 mod kill;
 mod parking;
 mod props;
