@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::binary::Element;
 use super::failure::ErrorNode;
 use super::graft::Graft;
-use super::heap::{Heap, Key, Node};
+use super::heap::{Heap, Node};
+use super::key::Key;
 use super::slot::Slot;
 use super::value::JsValue;
 
@@ -96,7 +97,7 @@ impl Builder {
             return None;
         };
         let node = ErrorNode::of_workerd(name.0, message.0, props);
-        Some(Place(Slot::node(self.graft.heap.add_node(Node::Error(Box::new(node))))))
+        Some(self.whole(Node::Error(Box::new(node))))
     }
 
     /// A view of a buffer in this builder: see [`JsValue::typed`].
@@ -108,7 +109,7 @@ impl Builder {
         length: Option<usize>,
     ) -> Option<Place> {
         let node = self.graft.heap.view_node(element, buffer.0, offset, length)?;
-        Some(Place(Slot::node(self.graft.heap.add_node(node))))
+        Some(self.whole(node))
     }
 
     /// Sets a property of an object, or an element or another property of an array. Elsewhere it does nothing.
@@ -160,6 +161,11 @@ impl Builder {
             heap.nodes.get_mut(place).into_iter().for_each(|unfinished| *unfinished = node.clone());
         }
         if root.0.is_immediate() { JsValue::immediate(root.0) } else { JsValue::within(heap, root.0) }
+    }
+
+    /// An object that is complete, of parts in this builder.
+    pub(super) fn whole(&mut self, node: Node) -> Place {
+        Place(Slot::node(self.graft.heap.add_node(node)))
     }
 
     fn begin(&mut self, open: Open) -> Place {

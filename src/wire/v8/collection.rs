@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::heap::{Index, Key, Rest, Span};
+use super::heap::{Rest, Span};
+use super::key::{Index, Key};
 use super::slot::Slot;
 use super::string::JsStr;
 use super::view::JsRef;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::collection::Object;
 use super::failure::Error;
-use super::heap::Key;
+use super::key::Key;
 use super::view::{JsRef, View};
 
 /// The same structure: equal primitives (NaN equals itself, and -0 is not 0), and objects of the same kind with equal

@@ -21,6 +21,12 @@ use super::value::JsValue;
 )]
 pub struct InvalidRegExpFlags(pub String);
 
+/// Whether there are objects of this primitive.
+pub(super) fn is_boxable(primitive: Slot) -> bool {
+    use Item::{BigInt, Bool, Number, Text, Wide};
+    matches!(primitive.item(), Bool(_) | Number(_) | BigInt(_) | Text(_) | Wide(_))
+}
+
 impl JsValue {
     /// A Date: milliseconds since 1970. JavaScript cuts fractions off, and takes what is more than 8.64e15 away, or
     /// no number, for an invalid date.
@@ -60,12 +66,7 @@ impl JsValue {
     pub fn boxed(primitive: impl Into<JsValue>) -> Option<Self> {
         let mut graft = Graft::new();
         let slot = graft.take_one(primitive.into());
-        match slot.item() {
-            Item::Bool(_) | Item::Number(_) | Item::BigInt(_) | Item::Text(_) | Item::Wide(_) => {
-                Some(JsValue::of_node(graft.heap, Node::Boxed(slot)))
-            }
-            Item::Undefined | Item::Null | Item::Hole | Item::Node(_) => None,
-        }
+        is_boxable(slot).then(|| JsValue::of_node(graft.heap, Node::Boxed(slot)))
     }
 
     /// A Uint8Array of its own buffer.

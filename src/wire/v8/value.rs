@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::external::External;
 use super::graft::Graft;
-use super::heap::{Heap, Key, Node};
+use super::heap::{Heap, Node};
+use super::key::Key;
 use super::slot::Slot;
 use super::view::{JsRef, View};
 

@@ -45,4 +45,8 @@ export default class extends WorkerEntrypoint {
   echo(value) {
     return value;
   }
+
+  fail(name) {
+    throw all[name]();
+  }
 }

@@ -109,3 +109,23 @@ fn by_workerd() {
     are_written_as_they_were_read(&workerd(), &[DOUBLES]);
     are_printed_as_by_their_maker(&workerd());
 }
+
+/// Errors of workers have another form, and look the same.
+#[test]
+fn errors_by_workerd_are_printed_as_by_node() {
+    let recorded = workerd();
+    let of_worker = |name: &str| recorded.iter().find(|one| one.name == name);
+    let mut seen = 0;
+    for by_node in node().iter().filter(|one| one.name.to_lowercase().contains("error")) {
+        let Some(by_workerd) = of_worker(&by_node.name) else { continue };
+        let printed = by_workerd.value().as_ref().inspect(&Options::default());
+        assert_eq!(Some(&*printed), by_node.printed("inspect"), "{}", by_node.name);
+        seen += 1;
+    }
+    assert!(seen > 10);
+    let several = of_worker("AggregateError").unwrap().value();
+    assert_eq!(
+        format!("{several:?}"),
+        "AggregateError: several\n    at place (file.js:1:2) {\n  [errors]: [\n    Error: one\n        at place (file.js:1:2)\n  ]\n}"
+    );
+}

@@ -56,3 +56,25 @@ fn stubs_travel_beside_the_value() {
         "the value cannot be read at byte 14: it refers to RpcStub here, and nothing came beside it in this place"
     );
 }
+
+#[test]
+fn values_go_between_threads() {
+    fn goes<T: Send + Sync + 'static>(_: &T) {}
+    goes(&JsValue::UNDEFINED);
+}
+
+#[test]
+fn what_is_printed_cannot_command_a_terminal() {
+    let stack = JsValue::object([("stack", "Error: \x1b[2J\n    at \u{9b}2J")]);
+    let error = JsValue::error_with("Error", "\x1b[2J", stack).unwrap();
+    let values = [
+        error,
+        JsValue::from("\x1b"),
+        JsValue::object([("\x1b", "\r")]),
+        JsValue::reg_exp("\x1b", "").unwrap(),
+    ];
+    for value in values {
+        let printed = format!("{value:?}");
+        assert!(printed.chars().all(|character| character == '\n' || !character.is_control()), "{printed:?}");
+    }
+}

@@ -125,6 +125,12 @@ fn what_is_shared_has_a_number() {
         json!(["def", 0, { "self": ["ref", 0], "map": ["def", 1, ["map", [[["ref", 1], ["ref", 0]]]]] }]),
         builder.finish(object),
     );
+    let bytes = JsValue::bytes(vec![1]);
+    let response = JsValue::response(bytes.clone(), JsValue::object::<&str, u8>([]));
+    assert_eq!(to_text(&response).unwrap(), json!(["response", ["bytes", "AQ"], {}]));
+    let shared =
+        json!([[["def", 0, { "a": 1 }], ["response", ["ref", 0], { "$forms": { "b": ["ref", 0] } }]]]);
+    assert_eq!(to_text(&from_text(&shared, &[]).unwrap()).unwrap(), shared);
     // Two views of one buffer.
     let mut builder = Builder::new();
     let buffer = builder.value(ArrayBuffer { bytes: vec![1, 2].into(), max_len: None });

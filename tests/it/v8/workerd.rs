@@ -11,7 +11,7 @@ use jackfield::schema::worker_interface_capnp::{
     event_dispatcher, js_rpc_target, workerd_bootstrap, workerd_debug_port,
 };
 use jackfield::session::Sessions;
-use jackfield::wire::v8::{JsValue, View, deserialize, serialize};
+use jackfield::wire::v8::{ErrorForm, JsValue, View, deserialize, serialize};
 use serde_json::json;
 
 use super::recorded;
@@ -195,4 +195,34 @@ fn is_echo(back: &JsValue, sent: &JsValue) -> bool {
 
 fn is_error(value: JsValue) -> bool {
     matches!(value.view(), View::Error(_))
+}
+
+/// The detail of an exception in which workerd keeps what was thrown.
+const THROWN: u64 = 0xe802_7292_171b_1646;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_it_throws_is_a_value() {
+    let (_bench, _sessions, now, before) = started().await;
+    for worker in [now, before] {
+        for name in
+            ["error with properties", "error with a cause", "TypeError", "error with a name of its own"]
+        {
+            let failed = worker.call("fail", &JsValue::array([name])).await;
+            let Err(error) = failed else { panic!("{name}: it did not fail") };
+            let details = error.into_exception().details;
+            let thrown = details.iter().find(|(id, _)| *id == THROWN).map(|(_, thrown)| thrown);
+            let thrown = deserialize(thrown.unwrap(), Vec::new()).unwrap();
+            let made = recorded::workerd().into_iter().find(|one| one.name == name).unwrap().value();
+            let (View::Error(thrown), View::Error(made)) = (thrown.view(), made.view()) else {
+                panic!("{thrown:?} and {made:?}")
+            };
+            assert_eq!(thrown.message(), made.message());
+            assert_eq!(thrown.stack(), made.stack());
+            let form = if worker.name == "now" { ErrorForm::Workerd } else { ErrorForm::V8 };
+            assert_eq!(thrown.form(), form);
+            if form == ErrorForm::Workerd {
+                assert_eq!((thrown.name(), thrown.properties()), (made.name(), made.properties()));
+            }
+        }
+    }
 }

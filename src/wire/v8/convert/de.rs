@@ -6,16 +6,16 @@ use std::fmt::Display;
 
 use serde::de::{self, DeserializeSeed, Error as _, IntoDeserializer, Unexpected, Visitor};
 
+use super::element::Number;
+use super::key::KeyText;
 use super::ser::LARGEST_SAFE;
 use super::{ConvertError, pass};
 use crate::wire::v8::bigint::BigInt;
-use crate::wire::v8::binary::{Element, Typed};
-use crate::wire::v8::heap::Key;
+use crate::wire::v8::binary::Typed;
 use crate::wire::v8::inspect::Options;
-use crate::wire::v8::number::half;
+use crate::wire::v8::key::Key;
 use crate::wire::v8::slot::Slot;
 use crate::wire::v8::string::JsStr;
-use crate::wire::v8::value::JsValue;
 use crate::wire::v8::view::{JsRef, View};
 
 /// Levels of a value that are looked into. A type that takes any depth recurses that deep, also in code that is not
@@ -82,57 +82,6 @@ impl<'a, 'b> Deserializer<'a, 'b> {
         let read = visitor.visit_seq(&mut sequence)?;
         sequence.end()?;
         Ok(read)
-    }
-}
-
-/// An element of a view.
-#[derive(Clone, Copy)]
-enum Number {
-    Signed(i64),
-    Unsigned(u64),
-    Float(f64),
-}
-
-impl Number {
-    fn read(element: Element, raw: &[u8]) -> Number {
-        let mut wide = [0; 8];
-        wide.iter_mut().zip(raw).for_each(|(to, from)| *to = *from);
-        let bits = u64::from_le_bytes(wide);
-        match element {
-            Element::Int8 => Number::Signed(i64::from(bits as i8)),
-            Element::Int16 => Number::Signed(i64::from(bits as i16)),
-            Element::Int32 => Number::Signed(i64::from(bits as i32)),
-            Element::BigInt64 => Number::Signed(bits as i64),
-            Element::Float16 => Number::Float(half(bits as u16)),
-            Element::Float32 => Number::Float(f64::from(f32::from_bits(bits as u32))),
-            Element::Float64 => Number::Float(f64::from_bits(bits)),
-            _ => Number::Unsigned(bits),
-        }
-    }
-}
-
-impl<'de> IntoDeserializer<'de, ConvertError> for Number {
-    type Deserializer = Self;
-
-    fn into_deserializer(self) -> Self {
-        self
-    }
-}
-
-impl<'de> de::Deserializer<'de> for Number {
-    type Error = ConvertError;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ConvertError> {
-        match self {
-            Number::Signed(number) => visitor.visit_i64(number),
-            Number::Unsigned(number) => visitor.visit_u64(number),
-            Number::Float(number) => visitor.visit_f64(number),
-        }
-    }
-
-    serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
-        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
     }
 }
 
@@ -322,68 +271,6 @@ fn keyed<'a>((key, value): (Key<'a>, JsRef<'a>)) -> (Field<'a>, JsRef<'a>) {
         Key::Name(name) => name.to_string_lossy(),
     };
     (Field::Text(text), value)
-}
-
-/// The key of an object, also for types whose keys are numbers or truth values.
-struct KeyText<'a>(Cow<'a, str>);
-
-macro_rules! parsed_keys {
-    ($($method:ident $visit:ident $type:ty),*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ConvertError> {
-            match self.0.parse::<$type>() {
-                Ok(key) => visitor.$visit(key),
-                Err(_) => self.deserialize_any(visitor),
-            }
-        }
-    )*};
-}
-
-impl<'de, 'a: 'de> de::Deserializer<'de> for KeyText<'a> {
-    type Error = ConvertError;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ConvertError> {
-        match self.0 {
-            Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
-            Cow::Owned(text) => visitor.visit_string(text),
-        }
-    }
-
-    parsed_keys! {
-        deserialize_bool visit_bool bool, deserialize_f32 visit_f32 f32, deserialize_f64 visit_f64 f64,
-        deserialize_i8 visit_i8 i8, deserialize_i16 visit_i16 i16, deserialize_i32 visit_i32 i32,
-        deserialize_i64 visit_i64 i64, deserialize_i128 visit_i128 i128, deserialize_u8 visit_u8 u8,
-        deserialize_u16 visit_u16 u16, deserialize_u32 visit_u32 u32, deserialize_u64 visit_u64 u64,
-        deserialize_u128 visit_u128 u128
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, ConvertError> {
-        if name != pass::NAME {
-            return visitor.visit_newtype_struct(self);
-        }
-        pass::put(JsValue::from(&*self.0));
-        visitor.visit_unit()
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ConvertError> {
-        visitor.visit_some(self)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        _variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, ConvertError> {
-        visitor.visit_enum(self.0.into_deserializer())
-    }
-
-    serde::forward_to_deserialize_any! {
-        char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
-    }
 }
 
 struct Entries<'a, 'b, I> {

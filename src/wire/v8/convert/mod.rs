@@ -8,7 +8,7 @@
 //! | `()`, unit structs | `undefined` |
 //! | bytes (as `serde_bytes` has them) | Uint8Array |
 //! | [`JsValue`], at any place | itself: stubs, errors, cycles and all |
-//! | [`Undefined`], [`Date`], [`Buffer`], [`BigInt`], [`JsMap`], [`JsSet`] | what they are called |
+//! | [`Undefined`], [`Date`], [`Buffer`], [`BigInt`](super::BigInt), [`JsMap`], [`JsSet`] | what they are called |
 //!
 //! In the other direction `null` and `undefined` are both `None` and `()`, BigInts are integers where they fit, boxed
 //! primitives are the primitives, a Date is its milliseconds, buffers and views are bytes and views also sequences of
@@ -35,6 +35,8 @@
 //! ```
 
 mod de;
+mod element;
+mod key;
 mod kinds;
 mod pass;
 mod ser;

@@ -5,8 +5,8 @@ use super::text::{Style, harmless, quoted};
 use crate::wire::v8::binary::{ArrayBuffer, Element, Typed};
 use crate::wire::v8::collection::Array;
 use crate::wire::v8::failure::Error;
-use crate::wire::v8::heap::Key;
 use crate::wire::v8::http::Headers;
+use crate::wire::v8::key::Key;
 use crate::wire::v8::number::{half, iso_date, number_text};
 use crate::wire::v8::string::JsStr;
 use crate::wire::v8::view::{JsRef, View};
@@ -260,8 +260,14 @@ impl Inspector<'_> {
     }
 
     fn error_properties(&mut self, error: Error<'_>, level: usize) -> Vec<String> {
-        let mut contents: Vec<String> =
-            own_properties(error).map(|(key, value)| self.property(key, value, level)).collect();
+        // What node does not enumerate is in brackets there.
+        let several = error.name() == "AggregateError";
+        let mut contents: Vec<String> = own_properties(error)
+            .map(|(key, value)| match key {
+                Key::Name(JsStr::Utf8("errors")) if several => self.named("[errors]", value, level),
+                _ => self.property(key, value, level),
+            })
+            .collect();
         if let Some(cause) = error.cause() {
             contents.push(self.named("[cause]", cause, level));
         }

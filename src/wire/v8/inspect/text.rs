@@ -1,7 +1,7 @@
 //! Strings, keys and colours.
 
 use super::Inspector;
-use crate::wire::v8::heap::Key;
+use crate::wire::v8::key::Key;
 use crate::wire::v8::string::JsStr;
 
 /// What something is coloured as.

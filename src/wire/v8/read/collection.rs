@@ -3,7 +3,8 @@
 use super::{Frame, Reader, What};
 use crate::wire::v8::collection::RegExp;
 use crate::wire::v8::error::{Fault, V8Error};
-use crate::wire::v8::heap::{Node, Span, TwiceTheSameKey};
+use crate::wire::v8::heap::{Node, Span};
+use crate::wire::v8::pairs::{INDEXED, TwiceTheSameKey};
 use crate::wire::v8::slot::{Item, Slot};
 use crate::wire::v8::string::JsStr;
 
@@ -93,8 +94,12 @@ impl Reader<'_> {
     }
 
     fn end_pairs(&mut self, frame: Frame) -> Result<Slot, V8Error> {
-        let pairs = (self.scratch.len() - frame.base) as u64 / 2;
-        self.count("properties", pairs)?;
+        let pairs = (self.scratch.len() - frame.base) / 2;
+        self.count("properties", pairs as u64)?;
+        if pairs > INDEXED {
+            self.boxed += pairs * INDEX_PER_PAIR;
+            self.spend(0)?;
+        }
         let collected = self.scratch.get_mut(frame.base..).unwrap_or_default();
         let node = match frame.what {
             What::DenseProps { length, dense } => {
@@ -168,6 +173,9 @@ impl Reader<'_> {
         self.whole(Node::RegExp { source, flags })
     }
 }
+
+/// What finding the keys of a large object takes, at most.
+const INDEX_PER_PAIR: usize = 4 * size_of::<usize>();
 
 /// How many keys are remembered while a value is read.
 pub(super) const KEYS: usize = 256;

@@ -4,7 +4,8 @@ use super::collection::expected;
 use super::{Frame, Reader, What};
 use crate::wire::v8::error::V8Error;
 use crate::wire::v8::failure::{DomException, ErrorForm, ErrorNode, class_of_letter, class_of_number};
-use crate::wire::v8::heap::{Key, Node};
+use crate::wire::v8::heap::Node;
+use crate::wire::v8::key::Key;
 use crate::wire::v8::slot::Slot;
 
 /// An error of which nothing is known yet.

@@ -72,16 +72,14 @@ pub fn deserialize_within<'a>(
     }
     let mut cursor = Cursor::new(source.bytes());
     let version = version(&mut cursor)?;
-    let read = Reader::new(&source, cursor, version, externals.clone(), limits).read();
-    // For a while version 13 was written with the flags of version 14. V8 tries one, then the other; so do we.
-    match read {
-        Err(_) if version == 13 => {
-            let mut cursor = Cursor::new(source.bytes());
-            self::version(&mut cursor)?;
-            Reader::new(&source, cursor, 14, externals, limits).read().or(read)
-        }
-        read => read,
+    if version != 13 {
+        return Reader::new(&source, cursor, version, externals, limits).read();
     }
+    // For a while version 13 was written with the flags of version 14. V8 tries one, then the other; so do we.
+    let read = Reader::new(&source, cursor, version, externals.clone(), limits).read();
+    let mut cursor = Cursor::new(source.bytes());
+    self::version(&mut cursor)?;
+    read.or_else(|error| Reader::new(&source, cursor, 14, externals, limits).read().map_err(|_| error))
 }
 
 fn version(cursor: &mut Cursor<'_>) -> Result<u32, V8Error> {

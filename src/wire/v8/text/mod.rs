@@ -40,6 +40,7 @@
 //! a response that are `undefined` are left out.
 
 mod base64;
+mod opaque;
 mod read;
 mod write;
 

@@ -5,15 +5,13 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::write::{FORMS, form_of, guard_name};
 use super::{DEEPEST, TextError, base64};
 use crate::wire::v8::bigint::BigInt;
-use crate::wire::v8::binary::{ArrayBuffer, Blob, Element};
 use crate::wire::v8::builder::{Builder, Place};
 use crate::wire::v8::external::External;
-use crate::wire::v8::failure::DomException;
-use crate::wire::v8::heap::Key;
-use crate::wire::v8::http::{Guard, Headers};
+use crate::wire::v8::heap::Node;
+use crate::wire::v8::key::Key;
+use crate::wire::v8::make::is_boxable;
 use crate::wire::v8::string::JsStr;
 use crate::wire::v8::value::JsValue;
 
@@ -59,27 +57,27 @@ pub(super) fn read(text: &Value, externals: &[External], loose: bool) -> Result<
     Ok(reader.builder.finish(root))
 }
 
-struct Reader<'a> {
-    builder: Builder,
-    externals: &'a [External],
+pub(super) struct Reader<'a> {
+    pub(super) builder: Builder,
+    pub(super) externals: &'a [External],
     /// Whether an array that cannot be a form is an array.
     loose: bool,
     /// Where stubs and streams are that were met.
-    places: HashMap<usize, Place>,
+    pub(super) places: HashMap<usize, Place>,
     /// Where objects are that have a number.
     defined: HashMap<u64, Place>,
     /// How the value at hand was reached.
     path: Vec<String>,
 }
 
-type Read<T = Place> = Result<T, TextError>;
+pub(super) type Read<T = Place> = Result<T, TextError>;
 
 /// What a form has after its name.
-type Parts<'t> = &'t [Value];
+pub(super) type Parts<'t> = &'t [Value];
 
 impl Reader<'_> {
     /// A value; `number` is what others refer to it by.
-    fn value(&mut self, text: &Value, number: Option<u64>) -> Read {
+    pub(super) fn value(&mut self, text: &Value, number: Option<u64>) -> Read {
         if self.path.len() > DEEPEST {
             return self.wrong(format!("this is nested deeper than {DEEPEST} levels"));
         }
@@ -179,86 +177,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Forms to which nothing within them can refer.
-    fn opaque(&mut self, form: &str, parts: Parts<'_>, number: Option<u64>) -> Read {
-        match (form, parts) {
-            ("buffer", [Value::String(text), max_len @ ..]) if max_len.len() <= 1 => {
-                let bytes = self.bytes(text)?;
-                let max_len = match max_len.first() {
-                    None => None,
-                    Some(max_len) => match max_len.as_u64().filter(|max_len| *max_len >= bytes.len() as u64) {
-                        None => return self.wrong("a buffer is no longer than its maxByteLength"),
-                        known => known,
-                    },
-                };
-                self.whole(ArrayBuffer { bytes, max_len }, number)
-            }
-            ("view", [Value::String(class), buffer, offset, length]) => {
-                let buffer = self.at("buffer", |reader| reader.value(buffer, None))?;
-                let offset = offset.as_u64().and_then(|offset| usize::try_from(offset).ok());
-                let element = Element::of_class(class);
-                let length = match length {
-                    Value::Null => Some(None),
-                    length => length.as_u64().and_then(|length| usize::try_from(length).ok()).map(Some),
-                };
-                let place = match (element, offset, length) {
-                    (Some(element), Some(offset), Some(length)) => self.builder.typed(element, buffer, offset, length),
-                    _ => None,
-                };
-                match place {
-                    Some(place) => Ok(self.define(number, place)),
-                    None => self.wrong("a view is [\"view\",CLASS,BUFFER,OFFSET,LENGTH], in bytes and within its buffer"),
-                }
-            }
-            ("domexception", [Value::String(name), Value::String(message), stack @ ..]) if stack.len() <= 1 => {
-                let stack = stack.first().and_then(Value::as_str).unwrap_or_default().into();
-                let exception = DomException { name: name.as_str().into(), message: message.as_str().into(), stack };
-                self.whole(exception, number)
-            }
-            ("headers", [Value::Array(pairs), guard @ ..]) if guard.len() <= 1 => {
-                let known = [Guard::Immutable, Guard::Request, Guard::Response, Guard::None];
-                let name = guard.first().map(|guard| guard.as_str().unwrap_or_default());
-                let Some(guard) = known.into_iter().find(|guard| guard_name(*guard) == name) else {
-                    return self.wrong("the guard of headers is \"immutable\", \"request\" or \"response\"");
-                };
-                let headers = self.headers(guard, pairs)?;
-                self.whole(headers, number)
-            }
-            ("request", [Value::String(url), init @ ..]) if init.len() <= 1 => {
-                let init = self.init(init.first())?;
-                self.whole(JsValue::request(url, init), number)
-            }
-            ("response", [body, init @ ..]) if init.len() <= 1 => {
-                let body = self.at("body", |reader| reader.apart(body))?;
-                let init = self.init(init.first())?;
-                self.whole(JsValue::response(body, init), number)
-            }
-            ("blob", [Value::String(mime), Value::String(text)]) => {
-                let bytes = self.bytes(text)?;
-                self.whole(Blob { mime: mime.as_str().into(), bytes }, number)
-            }
-            ("export" | "readable" | "writable" | "service" | "class", [Value::Number(place)]) => {
-                let place = place.as_u64().and_then(|place| usize::try_from(place).ok());
-                let external = place.and_then(|place| Some((place, self.externals.get(place)?)));
-                match external.filter(|(_, external)| form_of(external.kind()) == form) {
-                    Some((place, external)) => {
-                        let known = self.places.get(&place).copied();
-                        let known = known.unwrap_or_else(|| self.builder.value(external.clone()));
-                        self.places.insert(place, known);
-                        Ok(self.define(number, known))
-                    }
-                    None => self.wrong(format!("nothing of this kind is given here, so [\"{form}\",…] means nothing")),
-                }
-            }
-            _ => self.wrong(format!(
-                "[\"{form}\"] with {} more is no form; the forms are those of Cap'n Web, such as [\"date\",0], \
-                 and an array that begins with a string is [[\"{form}\"]]",
-                parts.len()
-            )),
-        }
-    }
-
-    fn properties(&mut self, object: Place, properties: &Map<String, Value>) -> Read<()> {
+    pub(super) fn properties(&mut self, object: Place, properties: &Map<String, Value>) -> Read<()> {
         for (key, value) in properties {
             let value = self.at(key, |reader| reader.value(value, None))?;
             self.builder.set(object, key, value);
@@ -344,11 +263,12 @@ impl Reader<'_> {
     }
 
     fn boxed(&mut self, primitive: &Value, number: Option<u64>) -> Read {
-        let primitive = self.at("boxed", |reader| reader.apart(primitive))?;
-        match JsValue::boxed(primitive) {
-            Some(value) => self.whole(value, number),
-            None => self.wrong("[\"boxed\"] takes a truth value, a number, a BigInt or a string"),
+        let primitive = self.at("boxed", |reader| reader.value(primitive, None))?.0;
+        if !is_boxable(primitive) {
+            return self.wrong("[\"boxed\"] takes a truth value, a number, a BigInt or a string");
         }
+        let place = self.builder.whole(Node::Boxed(primitive));
+        Ok(self.define(number, place))
     }
 
     fn error(&mut self, name: &Value, message: &Value, rest: Parts<'_>, number: Option<u64>) -> Read {
@@ -374,68 +294,7 @@ impl Reader<'_> {
         }
     }
 
-    fn headers(&mut self, guard: Guard, pairs: &[Value]) -> Read<Headers> {
-        let mut headers = Headers::new(guard);
-        for pair in pairs {
-            let Some([name, value]) = pair.as_array().map(Vec::as_slice) else {
-                return self.wrong("headers are pairs of a name and a value");
-            };
-            let (name, value) = (self.header_part(name)?, self.header_part(value)?);
-            headers.append(name, value);
-        }
-        Ok(headers)
-    }
-
-    fn header_part(&mut self, part: &Value) -> Read<Bytes> {
-        match (part, part.as_array().map(Vec::as_slice)) {
-            (Value::String(text), _) => Ok(Bytes::copy_from_slice(text.as_bytes())),
-            (_, Some([Value::String(form), Value::String(text)])) if form == "bytes" => self.bytes(text),
-            _ => self.wrong("a header is two strings"),
-        }
-    }
-
-    /// What is not as usual in a request or a response: plain JSON, but for its body and headers.
-    fn init(&mut self, init: Option<&Value>) -> Read<JsValue> {
-        let properties = match init {
-            None => return Ok(JsValue::object::<&str, JsValue>([])),
-            Some(Value::Object(properties)) => properties,
-            Some(_) => return self.wrong("the last part of a request or a response is an object"),
-        };
-        let mut read = Vec::new();
-        for (key, value) in properties {
-            match (key.as_str(), value) {
-                ("headers", Value::Array(pairs)) => {
-                    let headers = self.at(key, |reader| reader.headers(Guard::None, pairs))?;
-                    read.push((key, JsValue::from(headers)));
-                }
-                ("body", body) => read.push((key, self.at(key, |reader| reader.apart(body))?)),
-                (FORMS, Value::Object(forms)) => {
-                    for (key, form) in forms {
-                        read.push((key, self.at(key, |reader| reader.apart(form))?));
-                    }
-                }
-                _ => read.push((key, plain(value))),
-            }
-        }
-        Ok(JsValue::object(read))
-    }
-
-    /// A value that refers to nothing around it.
-    fn apart(&mut self, text: &Value) -> Read<JsValue> {
-        let mut apart = Reader {
-            builder: Builder::new(),
-            externals: self.externals,
-            loose: self.loose,
-            places: HashMap::new(),
-            defined: HashMap::new(),
-            path: std::mem::take(&mut self.path),
-        };
-        let read = apart.value(text, None);
-        self.path = apart.path;
-        Ok(apart.builder.finish(read?))
-    }
-
-    fn bytes(&mut self, text: &str) -> Read<Bytes> {
+    pub(super) fn bytes(&mut self, text: &str) -> Read<Bytes> {
         match base64::decode(text) {
             Some(bytes) => Ok(bytes.into()),
             None => self.wrong("bytes are base64"),
@@ -450,25 +309,29 @@ impl Reader<'_> {
         }
     }
 
-    fn whole(&mut self, value: impl Into<JsValue>, number: Option<u64>) -> Read {
+    pub(super) fn whole(&mut self, value: impl Into<JsValue>, number: Option<u64>) -> Read {
         let place = self.builder.value(value);
         Ok(self.define(number, place))
     }
 
-    fn define(&mut self, number: Option<u64>, place: Place) -> Place {
+    pub(super) fn define(&mut self, number: Option<u64>, place: Place) -> Place {
         self.defined.extend(number.map(|number| (number, place)));
         place
     }
 
     /// Reads a part, and knows meanwhile which.
-    fn at<T>(&mut self, part: impl std::fmt::Display, read: impl FnOnce(&mut Self) -> Read<T>) -> Read<T> {
+    pub(super) fn at<T>(
+        &mut self,
+        part: impl std::fmt::Display,
+        read: impl FnOnce(&mut Self) -> Read<T>,
+    ) -> Read<T> {
         self.path.push(part.to_string());
         let read = read(self);
         self.path.pop();
         read
     }
 
-    fn wrong<T>(&self, problem: impl Into<String>) -> Read<T> {
+    pub(super) fn wrong<T>(&self, problem: impl Into<String>) -> Read<T> {
         let mut at = String::from("$");
         for part in &self.path {
             if part.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -478,19 +341,5 @@ impl Reader<'_> {
             }
         }
         Err(TextError { at, problem: problem.into() })
-    }
-}
-
-/// JSON that means itself.
-fn plain(json: &Value) -> JsValue {
-    match json {
-        Value::Null => JsValue::NULL,
-        Value::Bool(value) => JsValue::from(*value),
-        Value::Number(value) => JsValue::from(value.as_f64().unwrap_or(f64::NAN)),
-        Value::String(text) => JsValue::from(text.as_str()),
-        Value::Array(elements) => JsValue::array(elements.iter().map(plain)),
-        Value::Object(properties) => {
-            JsValue::object(properties.iter().map(|(key, value)| (key, plain(value))))
-        }
     }
 }

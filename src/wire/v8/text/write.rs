@@ -9,8 +9,8 @@ use crate::wire::v8::binary::{Element, Typed};
 use crate::wire::v8::collection::Array;
 use crate::wire::v8::external::ExternalKind;
 use crate::wire::v8::failure::Error;
-use crate::wire::v8::heap::Key;
 use crate::wire::v8::http::{Guard, Headers};
+use crate::wire::v8::key::Key;
 use crate::wire::v8::string::JsStr;
 use crate::wire::v8::view::{JsRef, View};
 
