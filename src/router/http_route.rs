@@ -14,7 +14,7 @@ use super::http::{
 };
 use super::link::{Link, LinkName, Target};
 use super::switch::{Cuttable, Shared, Ticket, Waits};
-use super::table::{Route, Snapshot};
+use super::table::{Links, Route, Snapshot};
 use crate::session::Generation;
 
 /// Which of its sockets a generation takes an event at.
@@ -78,6 +78,8 @@ impl LinkRoute {
                 let lease = Arc::new(EventLease {
                     cut: self.shared.cuttable(&link.name, link.revision),
                     _ticket: self.shared.ticket(&link, &generation),
+                    links: self.shared.links.clone(),
+                    generation: generation.clone(),
                     counted: self.counted().cloned(),
                 });
                 Ok(Routed { upstream, lease })
@@ -212,6 +214,8 @@ struct EventLease {
     cut: Cuttable,
     _ticket: Ticket,
     counted: Option<Arc<Shared>>,
+    links: Arc<Links>,
+    generation: Arc<Generation>,
 }
 
 impl Lease for EventLease {
@@ -220,6 +224,7 @@ impl Lease for EventLease {
     }
 
     fn broken(&self, _why: &str) {
+        self.links.doubt(&self.generation);
         if let Some(shared) = &self.counted {
             shared.count_broken(1);
         }

@@ -41,7 +41,12 @@ pub struct LinkName {
 impl LinkName {
     /// The link of `session`'s `binding`.
     pub fn new(session: SessionName, binding: impl Into<String>) -> Self {
-        Self { session, binding: binding.into() }
+        let mut binding = binding.into();
+        // No binding has an empty name, and no caller that asks for one may get the direct way.
+        if binding.is_empty() {
+            binding.push('?');
+        }
+        Self { session, binding }
     }
 
     /// The way straight to a session, past all links: for what comes from outside, and for the user's own tools. No

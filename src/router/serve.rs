@@ -94,9 +94,18 @@ impl Router {
         let upstreams: Vec<_> = self.upstreams.iter().map(|(_, upstreams)| upstreams.clone()).collect();
         self.spawn(self.threads.next(), async move {
             loop {
+                // Every doubt is a revision, so it is seen here at once.
+                let trust_at = links.trust();
+                let due = async {
+                    match trust_at {
+                        Some(at) => tokio::time::sleep_until(at.into()).await,
+                        None => std::future::pending().await,
+                    }
+                };
                 tokio::select! {
                     biased;
                     () = draining.cancelled() => return,
+                    () = due => {}
                     changed = revisions.changed() => match changed {
                         Ok(()) => {
                             shared.wake_all();

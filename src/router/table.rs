@@ -5,7 +5,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::{ArcSwap, Guard};
 use tokio::sync::watch;
@@ -58,7 +58,22 @@ pub struct Snapshot {
     /// With the direct way to each session among them.
     pub(super) links: FastMap<LinkName, Arc<Link>>,
     pub(super) sessions: FastMap<SessionName, Arc<Session>>,
+    /// Generations that are up as far as we were told, and from which a connection was lost: nearly always none.
+    doubted: Vec<Doubt>,
 }
+
+/// A process that dies closes its connections before its listeners, and its end is learned a little later still. What
+/// is sent to it in between is lost although it could have waited.
+#[derive(Clone, Debug)]
+struct Doubt {
+    session: SessionName,
+    number: u64,
+    since: Instant,
+}
+
+/// How long events wait for news of a generation in doubt. The end of a process is known within a few milliseconds;
+/// one that only lost a connection is trusted again before anybody has noticed.
+pub(super) const DOUBT_FOR: Duration = Duration::from_millis(100);
 
 /// Where an event on a link goes at this moment.
 #[derive(Clone, Debug)]
@@ -102,6 +117,12 @@ impl Snapshot {
         matches!(state, Some(SessionState::Up(generation)) if generation.number == number)
     }
 
+    fn is_doubted(&self, generation: &Generation) -> bool {
+        self.doubted
+            .iter()
+            .any(|doubt| doubt.number == generation.number && doubt.session == generation.session)
+    }
+
     /// What an event is told that came by `name` and found nothing there.
     pub(in crate::router) fn gone(name: &LinkName) -> String {
         match name.is_direct() {
@@ -122,6 +143,10 @@ impl Snapshot {
         let Some(link) = self.links.get(name) else { return Route::Gone };
         let session = link.target.session();
         let why = match self.sessions.get(session).map(|session| &session.state) {
+            Some(SessionState::Up(generation)) if self.is_doubted(generation) => format!(
+                "session {session} has lost a connection, and may be ending (generation {})",
+                generation.number
+            ),
             Some(SessionState::Up(generation)) => return Route::Ready(link.clone(), generation.clone()),
             Some(SessionState::Starting) => format!("session {session} is starting"),
             Some(SessionState::Down { why }) => format!("session {session} is down: {why}"),
@@ -211,6 +236,41 @@ impl Links {
         }
     }
 
+    /// A connection to that generation was lost, though it is up as far as we were told: new events wait for news of it,
+    /// for a moment.
+    pub(super) fn doubt(&self, generation: &Generation) {
+        let concerns = |snapshot: &Snapshot| {
+            snapshot.is_newest(&generation.session, generation.number) && !snapshot.is_doubted(generation)
+        };
+        if !concerns(&self.load()) {
+            return;
+        }
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.snapshot();
+        if concerns(&before) {
+            let (session, number) = (generation.session.clone(), generation.number);
+            let mut after = Snapshot { revision: before.revision.next(), ..Snapshot::clone(&before) };
+            after.doubted.push(Doubt { session, number, since: Instant::now() });
+            self.publish_snapshot(after);
+        }
+    }
+
+    /// Ends what has been in doubt for long enough. Returns when to come again, if there is more.
+    pub(super) fn trust(&self) -> Option<Instant> {
+        if self.load().doubted.is_empty() {
+            return None;
+        }
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.snapshot();
+        let mut after = Snapshot { revision: before.revision.next(), ..Snapshot::clone(&before) };
+        after.doubted.retain(|doubt| doubt.since.elapsed() < DOUBT_FOR);
+        let next = after.doubted.iter().map(|doubt| doubt.since + DOUBT_FOR).min();
+        if after.doubted.len() < before.doubted.len() {
+            self.publish_snapshot(after);
+        }
+        next
+    }
+
     /// Only under `writing`.
     fn publish_snapshot(&self, snapshot: Snapshot) -> Revision {
         let revision = snapshot.revision;
@@ -231,6 +291,55 @@ impl SessionSink for Links {
         after.revision = before.revision.next();
         let session = Session { state, since: SystemTime::now(), ..Session::clone(session) };
         after.sessions.insert(name.clone(), Arc::new(session));
+        // This is the news that was waited for.
+        after.doubted.retain(|doubt| doubt.session != *name);
         self.publish_snapshot(after);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn up(number: u64) -> Arc<Generation> {
+        Arc::new(Generation {
+            session: "api".parse().unwrap(),
+            number,
+            pid: 1,
+            debug_socket: PathBuf::new(),
+            http_sockets: Default::default(),
+            front_socket: PathBuf::new(),
+            cf_header: String::new(),
+        })
+    }
+
+    #[test]
+    fn events_wait_for_news_of_a_generation_in_doubt_and_not_for_long() {
+        let links = Links::new();
+        let name: SessionName = "api".parse().unwrap();
+        let define = Change::DefineSession { session: name.clone(), classes: Vec::new(), exports: None };
+        links.change(vec![define], None).unwrap();
+        let is_ready = || matches!(links.load().route(&LinkName::direct(name.clone())), Route::Ready(..));
+        let (first, second) = (up(1), up(2));
+        links.publish(&name, SessionState::Up(first.clone()));
+        links.doubt(&first);
+        links.doubt(&first);
+        assert!(!is_ready());
+        assert!(links.trust().is_some_and(|at| at > Instant::now()), "not yet");
+        // News, whatever they are, end it; what has been replaced is in nobody's way.
+        links.publish(&name, SessionState::Up(second.clone()));
+        assert!(is_ready());
+        links.doubt(&first);
+        assert!(is_ready());
+        links.doubt(&second);
+        assert!(!is_ready());
+        let long = Instant::now() + Duration::from_secs(20);
+        while links.trust().is_some() {
+            assert!(Instant::now() < long, "it is never trusted again");
+            std::thread::yield_now();
+        }
+        assert!(is_ready());
     }
 }

@@ -143,6 +143,9 @@ impl Caller {
             let (conn, text) = (lease.conn, lease.lost());
             lease.draining = true;
             net.engine.close(conn, Exception::disconnected(text));
+            // Its listener may still be open, for a moment.
+            self.shared.links.doubt(generation);
+            return Err(io::ErrorKind::ConnectionReset.into());
         }
         let lease = self.open(net, link, generation)?;
         self.leases.push(lease);
@@ -299,7 +302,10 @@ impl Caller {
         }
         match lease.cut {
             true => self.shared.count_cut(events),
-            false => self.shared.count_broken(events),
+            false => {
+                self.shared.count_broken(events);
+                self.shared.links.doubt(&lease.generation);
+            }
         }
         self.pending.retain(|question, pending| match pending {
             Pending::Port(of) | Pending::Entry(of, _) if *of == conn => {

@@ -37,6 +37,9 @@ async fn what_there_is_not_is_named() {
     let failure = talk.fail("port").await;
     assert_eq!(failure.message, "There is no link web/NOPE. `jackfield links` shows those that there are.");
     assert!(!failure.retryable);
+    // No binding has that name, and it is not the way straight to a session.
+    visitor.hold_port(&talk, "", None).await;
+    assert!(talk.fail("port").await.message.starts_with("There is no link web/?."));
     visitor.hold_port(&talk, "API", Some("Nope")).await;
     let failure = talk.fail("port").await;
     assert!(failure.message.contains("\"Nope\""), "workerd's own: {failure:?}");
