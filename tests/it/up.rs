@@ -1,11 +1,16 @@
 //! `jackfield up` with real sessions: started, called, retargeted, reloaded, stopped, and nothing left behind.
 
+use std::time::{Duration, Instant};
+
 use rustix::process::Signal;
 use serde_json::Value;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::support::up::{DEADLINE, Up, command};
 
 const WEB: &str = "export default { async fetch(request, env) {
+    if (request.url.endsWith('/hang')) await env.API.hang();
     const answer = await env.API.hello();
     return new Response(`${answer}, ${await (await env.API.fetch('http://api/')).text()}`);
 } };";
@@ -13,6 +18,7 @@ const WEB: &str = "export default { async fetch(request, env) {
 const API: &str = "import { WorkerEntrypoint } from 'cloudflare:workers';
 export default class extends WorkerEntrypoint {
     hello() { return `hello from ${this.env.NAME}`; }
+    async hang() { console.log('it hangs'); await scheduler.wait(1e9); }
     fetch() { return new Response(`fetched from ${this.env.NAME}`); }
 }
 export class Admin extends WorkerEntrypoint {
@@ -143,4 +149,19 @@ async fn a_wrong_project_starts_nothing_and_is_said_once() {
     assert!(said.ends_with(&expected), "{said}");
     assert_eq!((said.lines().count(), output.status.code()), (2 + 4, Some(2)), "{said}");
     assert!(output.stdout.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_ctrl_c_ends_at_once_whatever_is_under_way() {
+    let mut up = Up::start(&project(), &FILES).await;
+    let mut stream = TcpStream::connect(("127.0.0.1", up.port)).await.unwrap();
+    stream.write_all(b"GET /hang HTTP/1.1\r\nhost: web\r\n\r\n").await.unwrap();
+    while up.event("output").await["line"] != "it hangs" {}
+    up.signal(Signal::INT);
+    up.event("stopping").await;
+    up.signal(Signal::INT);
+    let began = Instant::now();
+    assert_eq!(up.ended().await, 1);
+    // The grace time of a first one is ten seconds.
+    assert!(began.elapsed() < Duration::from_secs(8), "after {:?}", began.elapsed());
 }

@@ -29,6 +29,24 @@ async fn entrypoints_and_objects_of_the_debug_port_face_follow_their_links() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sockets_of_both_kinds_go_over_the_debug_port_face_and_stay_where_they_began() {
+    let rig = cast().await;
+    let visitor = Visitor::start(&rig);
+    let talk = visitor.talk().await;
+    visitor.hold_port(&talk, "API", None).await;
+    assert_eq!(talk.get("portSocket").await, json!("blue hi"));
+    rig.retarget("web/API", "api@green").await;
+    assert_eq!(talk.get("useSocket").await, json!("blue hi"));
+    talk.get("dropSocket").await;
+    assert_eq!(talk.get("portSocket").await, json!("green hi"));
+    talk.get("dropSocket").await;
+    visitor.hold_port(&talk, "API", Some("Admin")).await;
+    assert_eq!(talk.begin("portConnect", &[json!("some.host:81")]).await, Ok(json!("raw")));
+    let counts = rig.counts();
+    assert_eq!((counts.broken, counts.failed), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_there_is_not_is_named() {
     let rig = cast().await;
     let visitor = Visitor::start(&rig);

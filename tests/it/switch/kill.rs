@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use rustix::process::{Signal, kill_process};
 use serde_json::json;
 
-use super::cast::{either_way, state, until};
+use super::cast::{either_way, soon, state, until};
 use crate::support::rig::Rig;
 
 either_way! {
@@ -14,6 +14,7 @@ either_way! {
     deaths_under_load_break_only_what_was_delivered,
     a_stopped_target_keeps_its_events_until_it_dies,
     what_a_dead_caller_asked_for_is_canceled,
+    the_script_of_a_call_stops_with_its_caller,
 }
 
 async fn only_what_was_delivered_fails_and_the_rest_waits_for_the_successor(rig: Rig) {
@@ -117,6 +118,30 @@ async fn a_stopped_target_keeps_its_events_until_it_dies(rig: Rig) {
     }
     assert_eq!(talk.get("who").await, json!("blue"));
     assert_eq!(rig.counts().failed, 0);
+}
+
+/// What a target counts within some time of its own.
+async fn ticking(rig: &Rig) -> bool {
+    let ticks: [u64; 2] = serde_json::from_str(&rig.get("api@blue", "/ticks").await).unwrap();
+    ticks[0] < ticks[1]
+}
+
+async fn the_script_of_a_call_stops_with_its_caller(rig: Rig) {
+    for process in [false, true] {
+        for kind in ["tick", "fetch"] {
+            let talk = rig.talk("web").await;
+            let args = if kind == "fetch" { vec![json!("/tick")] } else { Vec::new() };
+            let _call = talk.begin(kind, &args);
+            soon("it runs", async { while !ticking(&rig).await {} }).await;
+            // Through everything between: the worker that called, or its whole process, is gone.
+            if process {
+                rig.kill("web").await;
+            }
+            drop(talk);
+            soon("it stops", async { while ticking(&rig).await {} }).await;
+            assert!(!ticking(&rig).await, "{kind} goes on");
+        }
+    }
 }
 
 const HOLDS: [&str; 5] = ["holdStub", "holdBytes", "holdBody", "holdCall", "holdSocket"];

@@ -1,5 +1,6 @@
 //! Events of real workers through a real router.
 
+mod actors;
 mod basics;
 mod cast;
 mod errors;

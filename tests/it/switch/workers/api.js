@@ -21,6 +21,15 @@ function bytes(size) {
     });
 }
 
+/** Counts as long as somebody wants it to. */
+let ticks = 0;
+async function tick() {
+    for (;;) {
+        ticks++;
+        await scheduler.wait(1);
+    }
+}
+
 async function hang() {
     hanging++;
     await scheduler.wait(1e9);
@@ -42,6 +51,7 @@ export class Admin extends WorkerEntrypoint {
     who() { return `admin NAME ${JSON.stringify(this.ctx.props)}`; }
     odd() { return `Date ${this.ctx.props.date.toISOString()}, Map ${this.ctx.props.map.size}`; }
     fetch() { return new Response(this.who()); }
+    async connect(socket) { await socket.readable.pipeTo(socket.writable); }
 }
 
 export default class extends WorkerEntrypoint {
@@ -50,6 +60,12 @@ export default class extends WorkerEntrypoint {
         switch (url.pathname) {
             case "/state": return Response.json({ seen, hanging });
             case "/mark": return new Response(this.mark(url.searchParams.get("id")));
+            case "/ticks": {
+                const before = ticks;
+                await scheduler.wait(30);
+                return Response.json([before, ticks]);
+            }
+            case "/tick": await tick(); return new Response("never");
             case "/hang": await hang(); return new Response("never");
             case "/bytes": return new Response(bytes(Number(url.searchParams.get("size"))));
             case "/socket": {
@@ -69,5 +85,6 @@ export default class extends WorkerEntrypoint {
     bytes(size) { return bytes(size); }
     echo(stream) { return stream; }
     hang() { return hang(); }
+    tick() { return tick(); }
     async slow(ask) { return `NAME ${await ask("NAME")}`; }
 }

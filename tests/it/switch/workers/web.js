@@ -37,12 +37,24 @@ async function text(response) {
     return [response.status, await response.text()];
 }
 
+async function openSocket(held, target) {
+    const response = await target.fetch("http://api/socket", { headers: { upgrade: "websocket" } });
+    held.socket = response.webSocket;
+    held.socket.accept();
+    held.closed = new Promise((resolve) => {
+        held.socket.addEventListener("close", (event) => resolve(event.code));
+        held.socket.addEventListener("error", () => resolve("error"));
+    });
+    return commands.useSocket({ held });
+}
+
 const commands = {
     who: ({ env }) => env.API.who(),
     mark: ({ env }, id) => env.API.mark(id),
     markFetch: async ({ env }, id) => text(await env.API.fetch(`http://api/mark?id=${id}`)),
     fetch: async ({ env }, path = "/") => text(await env.API.fetch(`https://api.test${path}`)),
     hang: ({ env }) => env.API.hang(),
+    tick: ({ env }) => env.API.tick(),
     take: ({ env }, size) => env.API.take(new Uint8Array(size)),
     room: ({ env }) => env.ROOMS.get("x").inc(),
     roomFetch: async ({ env }) => text(await env.ROOMS.get("x").fetch("http://room/path")),
@@ -67,16 +79,7 @@ const commands = {
     },
     useBody: ({ held }) => letters(held.body, 1 << 20),
     dropBody: async ({ held }) => { await held.body.cancel(); },
-    holdSocket: async ({ env, held }) => {
-        const response = await env.API.fetch("http://api/socket", { headers: { upgrade: "websocket" } });
-        held.socket = response.webSocket;
-        held.socket.accept();
-        held.closed = new Promise((resolve) => {
-            held.socket.addEventListener("close", (event) => resolve(event.code));
-            held.socket.addEventListener("error", () => resolve("error"));
-        });
-        return commands.useSocket({ held });
-    },
+    holdSocket: ({ env, held }) => openSocket(held, env.API),
     useSocket: ({ held }) => new Promise((resolve) => {
         held.socket.addEventListener("message", (event) => resolve(event.data), { once: true });
         held.socket.send("hi");
@@ -107,6 +110,15 @@ const commands = {
         held.port = env.PORT.connect(address).getEntrypoint(service, entrypoint ?? undefined);
     },
     port: ({ held }) => held.port.who(),
+    portSocket: ({ held }) => openSocket(held, held.port),
+    /** A raw connection, there and back. */
+    portConnect: async ({ held }, address) => {
+        const socket = held.port.connect(address);
+        const writer = socket.writable.getWriter();
+        await writer.write(new TextEncoder().encode("raw"));
+        await writer.close();
+        return new Response(socket.readable).text();
+    },
     portFetch: async ({ held }) => text(await held.port.fetch("https://far.test/x")),
     holdActor: ({ env, held }, address, service, name, id) => {
         held.actor = env.PORT.connect(address).getActor(service, name, id);
