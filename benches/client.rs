@@ -1,15 +1,21 @@
 //! `cargo bench --bench client`: what a client costs, against what else there is, in the same run.
 //!
 //! `-- --json` ends with one line of JSON, `-- --case NAME` (may be repeated) leaves the others out, `-- --rounds N`
-//! sets the rounds of every case. Cases: `codec`.
+//! sets the rounds of every case. Cases: `codec`, `fetch`.
 //!
 //! Both sides of a row are measured in turn, round by round, so that what disturbs the machine disturbs both. Their
 //! medians are compared.
 
+#[path = "client/capnp.rs"]
+mod capnp;
 #[path = "client/codec.rs"]
 mod codec;
+#[path = "client/fetch.rs"]
+mod fetch;
 #[path = "client/report.rs"]
 mod report;
+#[path = "client/worker.rs"]
+mod worker;
 
 use clap::Parser;
 use report::Report;
@@ -32,7 +38,7 @@ struct Asked {
 type Case = fn(rounds: usize, report: &mut Report) -> std::io::Result<()>;
 
 /// All cases by their names. A new one is a file beside `codec.rs`, and a line here.
-const CASES: &[(&str, Case)] = &[("codec", codec::run)];
+const CASES: &[(&str, Case)] = &[("codec", codec::run), ("fetch", fetch::run)];
 
 fn main() -> std::io::Result<()> {
     let asked = Asked::parse();

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
@@ -25,8 +26,9 @@ enum Kind {
     #[default]
     Empty,
     Whole(Bytes),
-    Ours(Pin<Box<dyn hyper::body::Body<Data = Bytes, Error = Error> + Send>>),
-    Far(Box<Answered>),
+    // Nobody waits for these locks: they make the body `Sync`, and so an error that has one.
+    Ours(Mutex<Pin<Box<dyn hyper::body::Body<Data = Bytes, Error = Error> + Send>>>),
+    Far(Box<Mutex<Answered>>),
 }
 
 /// Why a body is not whole.
@@ -60,7 +62,10 @@ impl Body {
         S: TryStream<Ok = Bytes> + Send + 'static,
         S::Error: Into<Error>,
     {
-        Body(Kind::Ours(Box::pin(OfStream { length, stream: Box::pin(stream.map_err(Into::into)) })))
+        Body(Kind::Ours(Mutex::new(Box::pin(OfStream {
+            length,
+            stream: Box::pin(stream.map_err(Into::into)),
+        }))))
     }
 
     /// Of any other body, such as that of a request that came in over HTTP.
@@ -71,12 +76,12 @@ impl Body {
     {
         match body.is_end_stream() {
             true => Body(Kind::Empty),
-            false => Body(Kind::Ours(Box::pin(body.map_err(Into::into)))),
+            false => Body(Kind::Ours(Mutex::new(Box::pin(body.map_err(Into::into))))),
         }
     }
 
     pub(super) fn far(answered: Answered) -> Self {
-        Body(Kind::Far(Box::new(answered)))
+        Body(Kind::Far(Box::new(Mutex::new(answered))))
     }
 
     /// Its length, where that is known beforehand.
@@ -84,8 +89,8 @@ impl Body {
         match &self.0 {
             Kind::Empty => Some(0),
             Kind::Whole(bytes) => Some(bytes.len() as u64),
-            Kind::Ours(body) => body.size_hint().exact(),
-            Kind::Far(body) => body.length(),
+            Kind::Ours(body) => locked(body).size_hint().exact(),
+            Kind::Far(body) => locked(body).length(),
         }
     }
 
@@ -140,8 +145,8 @@ impl Body {
                     self.0 = Kind::Empty;
                     return Poll::Ready(Some(Ok(bytes)));
                 }
-                Kind::Ours(body) => ready!(body.as_mut().poll_frame(cx)),
-                Kind::Far(body) => return body.poll_bytes(cx),
+                Kind::Ours(body) => ready!(unlocked(body).as_mut().poll_frame(cx)),
+                Kind::Far(body) => return unlocked(body).poll_bytes(cx),
             };
             match frame {
                 None => return Poll::Ready(None),
@@ -154,6 +159,14 @@ impl Body {
             }
         }
     }
+}
+
+fn locked<T>(inner: &Mutex<T>) -> MutexGuard<'_, T> {
+    inner.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn unlocked<T>(inner: &mut Mutex<T>) -> &mut T {
+    inner.get_mut().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Body {

@@ -8,6 +8,8 @@ mod frames;
 pub mod script;
 #[path = "../../fuzz/bodies/v8.rs"]
 pub mod v8;
+#[path = "../../fuzz/bodies/websocket.rs"]
+mod websocket;
 
 use super::support;
 
@@ -51,5 +53,14 @@ fn values_with_damage() {
         // The second of the choices is damage.
         choices[0] = 1;
         v8::run(&choices);
+    }
+}
+
+#[test]
+fn websocket_frames_of_any_bytes() {
+    for seed in 0..20_000 {
+        let noise = random(seed, 1 + seed as usize % 200);
+        websocket::run(&noise);
+        websocket::run(&websocket::some_frames(&noise));
     }
 }

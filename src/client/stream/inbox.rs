@@ -59,8 +59,11 @@ impl<T> Shared<T> {
         let mut state = self.state();
         let why = if let Some(why) = &state.refused {
             why.clone()
-        } else if state.end.is_some() {
-            Exception::failed("The stream has ended already.")
+        } else if let Some(end) = &state.end {
+            match end {
+                End::Broken(why) => why.clone(),
+                End::Whole => Exception::failed("The stream has ended already."),
+            }
         } else if state.waiting >= MOST_WAITING {
             let why = "jsg.Error: More was sent on the stream than was read, without waiting for answers.";
             let why = Exception::new(Kind::Overloaded, why);

@@ -75,3 +75,19 @@ async fn somebody_serves_something_else() {
     let error = soon(connected).await.unwrap().err().unwrap();
     assert!(matches!(error, ConnectError::NotDebugPort { .. }), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_debug_port_may_listen_on_tcp() {
+    use jackfield::client::serve::{fetch_with, serve};
+    use jackfield::client::{Body, Thrown};
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address: Address = listener.local_addr().unwrap().to_string().parse().unwrap();
+    let connecting = tokio::spawn(async move { Session::connect(&address).await });
+    let (socket, _) = soon(listener.accept()).await.unwrap();
+    let hello = fetch_with(async |_| Ok::<_, Thrown>(http::Response::new(Body::from("hello"))));
+    let _line = serve(socket.into_std().unwrap(), "a client", std::sync::Arc::new(hello)).unwrap();
+    let session = soon(connecting).await.unwrap().unwrap();
+    let answer =
+        soon(session.entrypoint("any", None, None).fetch(super::stage::get("http://a/"))).await.unwrap();
+    assert_eq!(soon(answer.into_body().text()).await.unwrap(), "hello");
+}

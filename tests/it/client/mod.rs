@@ -7,4 +7,5 @@ mod fetch;
 mod rpc;
 mod serve;
 mod stage;
+mod stream;
 mod websocket;

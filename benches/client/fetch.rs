@@ -1,0 +1,138 @@
+//! Requests over the debug port: small ones by us and by capnp-rpc, streams by us and over the worker's HTTP socket.
+
+use std::future::Future;
+use std::io::{Error, Result};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::future::try_join_all;
+use futures::{StreamExt, stream};
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use jackfield::client::{Address, Body, Entrypoint, Session};
+use tokio::net::UnixStream;
+use tokio::task::LocalSet;
+
+use super::capnp::Client;
+use super::report::Report;
+use super::worker::Worker;
+
+/// Small requests in one measurement.
+const REQUESTS: usize = 256;
+const AT_ONCE: usize = 64;
+const STREAM: usize = 64 << 20;
+/// Bytes of a stream take long, and vary little.
+const STREAM_ROUNDS: usize = 9;
+
+pub fn run(rounds: usize, report: &mut Report) -> Result<()> {
+    let worker = Worker::start()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, async {
+        let session = Session::connect(&Address::Unix(worker.debug_port())).await.map_err(Error::other)?;
+        let ours = session.entrypoint("api", None, None);
+        let theirs = Client::connect(&worker.debug_port()).await?;
+        for (row, at_once) in
+            [("a small fetch, one after the other", 1), ("a small fetch, 64 at once", AT_ONCE)]
+        {
+            let (mut us, mut them) = (Vec::new(), Vec::new());
+            for _ in 0..rounds {
+                us.push(timed(many(at_once, || fetch(&ours))).await?);
+                them.push(timed(many(at_once, || hello(&theirs))).await?);
+            }
+            report.add(row, &us, ("capnp-rpc", &them), Some(1.0));
+        }
+        streams(rounds.min(STREAM_ROUNDS), &ours, &worker.http(), report).await
+    })
+}
+
+async fn streams(rounds: usize, ours: &Entrypoint, socket: &Path, report: &mut Report) -> Result<()> {
+    let mut sender = http(socket).await?;
+    let down = format!("http://api/down?size={STREAM}");
+    let (mut us, mut them) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
+    for _ in 0..rounds {
+        us[0]
+            .push(timed(async { counted(ours.fetch(get(&down)).await.map_err(Error::other)?).await }).await?);
+        them[0].push(timed(async { over_http(&mut sender, get(&down)).await }).await?);
+        us[1].push(timed(async { counted(ours.fetch(upload()).await.map_err(Error::other)?).await }).await?);
+        them[1].push(timed(async { over_http(&mut sender, upload()).await }).await?);
+    }
+    for (index, row) in ["64 MiB from the worker", "64 MiB to the worker"].into_iter().enumerate() {
+        report.add(row, &us[index], ("its HTTP socket", &them[index]), Some(1.0 / 0.9));
+    }
+    Ok(())
+}
+
+async fn timed<T>(what: impl Future<Output = Result<T>>) -> Result<Duration> {
+    let begun = Instant::now();
+    what.await?;
+    Ok(begun.elapsed())
+}
+
+async fn many<F: Future<Output = Result<()>>>(at_once: usize, one: impl Fn() -> F) -> Result<()> {
+    for _ in 0..REQUESTS / at_once {
+        try_join_all((0..at_once).map(|_| one())).await?;
+    }
+    Ok(())
+}
+
+async fn fetch(api: &Entrypoint) -> Result<()> {
+    let answer = api.fetch(get("http://api/")).await.map_err(Error::other)?;
+    expect(answer.into_body().bytes().await.map_err(Error::other)? == "hello")
+}
+
+async fn hello(client: &Client) -> Result<()> {
+    expect(client.get("http://api/").await? == b"hello")
+}
+
+fn expect(right: bool) -> Result<()> {
+    if right { Ok(()) } else { Err(Error::other("an answer is wrong")) }
+}
+
+fn get(url: &str) -> Request<Body> {
+    let mut request = Request::new(Body::empty());
+    *request.uri_mut() = url.parse().unwrap_or_default();
+    request
+}
+
+/// In pieces as a file is read.
+fn upload() -> Request<Body> {
+    let piece = Bytes::from(vec![0; 64 << 10]);
+    let pieces = stream::iter((0..STREAM / piece.len()).map(move |_| Ok::<_, Error>(piece.clone())));
+    let mut request = get("http://api/up");
+    *request.method_mut() = http::Method::POST;
+    *request.body_mut() = Body::stream(Some(STREAM as u64), pieces);
+    request
+}
+
+/// Reads all of an answer: so many bytes, or a text that says so.
+async fn counted<B>(answer: Response<B>) -> Result<()>
+where
+    B: hyper::body::Body<Data = Bytes> + Unpin,
+    B::Error: std::error::Error + Send + Sync + 'static,
+{
+    let mut frames = answer.into_body().into_data_stream();
+    let (mut count, mut last) = (0, Bytes::new());
+    while let Some(bytes) = frames.next().await {
+        last = bytes.map_err(Error::other)?;
+        count += last.len();
+    }
+    expect(count == STREAM || last == STREAM.to_string())
+}
+
+async fn http(socket: &Path) -> Result<SendRequest<Body>> {
+    let stream = TokioIo::new(UnixStream::connect(socket).await?);
+    let (sender, connection) = handshake(stream).await.map_err(Error::other)?;
+    drop(tokio::task::spawn_local(connection));
+    Ok(sender)
+}
+
+async fn over_http(sender: &mut SendRequest<Body>, mut request: Request<Body>) -> Result<()> {
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    *request.uri_mut() = path.parse().unwrap_or_default();
+    request.headers_mut().insert("host", http::HeaderValue::from_static("api"));
+    sender.ready().await.map_err(Error::other)?;
+    counted(sender.send_request(request).await.map_err(Error::other)?).await
+}
