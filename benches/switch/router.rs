@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use hyper::header::HeaderName;
 use jackfield::router::switch::{FirstEvent, Settings};
 use jackfield::router::{Change, Face, LinkName, Links, Router, Target};
-use jackfield::session::{Generation, SessionName, SessionSink, SessionState};
+use jackfield::session::{Generation, Services, SessionName, SessionSink, SessionState};
 use serde_json::{Value, json};
 
 /// The sockets of a router, and of the targets behind it, by their places in the folder of the run.
@@ -66,8 +66,9 @@ impl Middle {
                 session: session(name),
                 number: 1,
                 pid: 0,
-                debug_socket: Sockets(folder).at(&format!("{name}-port")),
-                front_socket: Default::default(),
+                debug_port: Sockets(folder).at(&format!("{name}-port")).into(),
+                services: Services::alike(name.to_owned()),
+                front_socket: None,
                 http_sockets: HashMap::from([(None, Sockets(folder).at(&format!("{name}-http")))]),
                 cf_header: CF_HEADER.to_owned(),
             };

@@ -5,6 +5,7 @@
 
 mod buffer;
 mod driver;
+mod endpoint;
 mod lifetime;
 mod listen;
 pub mod local;
@@ -13,6 +14,7 @@ pub mod socket;
 mod threads;
 
 pub use driver::{Driver, Host, Net, Plug};
+pub use endpoint::{Endpoint, EndpointError};
 pub use lifetime::Lifetime;
 pub use listen::{accept, listen};
 pub use socket::Socket;

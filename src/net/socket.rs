@@ -6,16 +6,12 @@
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, SendAncillaryBuffer, SendFlags, Shutdown, SocketAddrUnix, SocketType, connect, send,
-    sendmsg, shutdown, socket,
-};
+use rustix::net::{SendAncillaryBuffer, SendFlags, Shutdown, send, sendmsg, shutdown};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
@@ -57,19 +53,6 @@ impl Socket {
     pub fn new(fd: OwnedFd) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&fd, true)?;
         Ok(Socket { reads: register(Arc::new(fd), Interest::READABLE)?, blocked: None, calm: 0 })
-    }
-
-    /// Connects to a unix socket. That never waits: the kernel queues the connection or refuses it.
-    ///
-    /// # Errors
-    /// Nobody listens at `path`, or the listener's queue is full (`WouldBlock`).
-    pub fn connect_unix(path: &Path) -> io::Result<Self> {
-        let address = SocketAddrUnix::new(path)?;
-        let fd = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
-        rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
-        rustix::io::ioctl_fionbio(&fd, true)?;
-        connect(&fd, &address)?;
-        Socket::new(fd)
     }
 
     /// Gives the socket up, so that it can be registered elsewhere.

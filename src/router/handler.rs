@@ -11,7 +11,7 @@ use super::change::{Change, ChangeError};
 use super::serve::{Face, Router};
 use super::table::Links;
 use crate::client::serve::{self, Handler};
-use crate::session::{Generation, SessionName, SessionSink as _, SessionState};
+use crate::session::{Generation, Services, SessionName, SessionSink as _, SessionState};
 
 /// Why a handler is not served.
 #[derive(Debug, thiserror::Error)]
@@ -82,10 +82,10 @@ impl Router {
             session: session.clone(),
             number: NUMBERS.fetch_add(1, Relaxed),
             pid: std::process::id(),
-            debug_socket: path.to_owned(),
+            debug_port: path.into(),
+            services: Services::alike(session.to_string()),
             http_sockets: HashMap::new(),
-            // It has none: its requests are converted.
-            front_socket: path.to_owned(),
+            front_socket: None,
             cf_header: String::new(),
         };
         self.links().publish(&session, SessionState::Up(Arc::new(generation)));

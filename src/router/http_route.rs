@@ -66,7 +66,7 @@ impl LinkRoute {
             Route::Ready(link, generation) => {
                 let upstream = match self.door {
                     Door::Entrypoint => entrypoint(&link, &generation),
-                    Door::Front => over_http(&generation.front_socket, &generation),
+                    Door::Front => front(&link, &generation),
                 };
                 let upstream = upstream.map_err(NotNow::Never)?;
                 if let Some(refused) = refused.filter(|refused| refused.upstream.socket == upstream.socket) {
@@ -169,9 +169,18 @@ fn entrypoint(link: &Link, generation: &Generation) -> Result<Upstream, RouteErr
     if let Some(socket) = generation.http_sockets.get(entrypoint).filter(|_| props.is_none()) {
         return over_http(socket, generation);
     }
-    let asked = Asked { service: generation.service(), entrypoint: entrypoint.clone(), props: props.clone() };
+    let service = generation.services.of(entrypoint.as_deref()).to_owned();
+    let asked = Asked { service, entrypoint: entrypoint.clone(), props: props.clone() };
     let speaks = Speaks::Capnp(Arc::new(asked));
-    Ok(Upstream { socket: generation.debug_socket.as_path().into(), speaks, label: label(generation) })
+    Ok(Upstream { socket: generation.debug_port.clone(), speaks, label: label(generation) })
+}
+
+/// The socket for what comes from outside, where there is one.
+fn front(link: &Link, generation: &Generation) -> Result<Upstream, RouteError> {
+    match &generation.front_socket {
+        Some(socket) => over_http(socket, generation),
+        None => entrypoint(link, generation),
+    }
 }
 
 fn over_http(socket: &Path, generation: &Generation) -> Result<Upstream, RouteError> {

@@ -111,7 +111,7 @@ impl Router {
                             shared.wake_all();
                             let snapshot = links.snapshot();
                             for upstreams in &upstreams {
-                                upstreams.retain_sessions(|socket| snapshot.has_debug_socket(socket));
+                                upstreams.retain_sessions(|port| snapshot.has_debug_port(port));
                             }
                         }
                         Err(_) => return,

@@ -3,7 +3,6 @@
 //! Readers take the snapshot once per event and see links and session states of the same moment. Writers are rare:
 //! they copy the maps (of `Arc`s), change the copy and publish it under the next revision.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,6 +11,7 @@ use tokio::sync::watch;
 
 use super::change::{Change, ChangeError, Draft};
 use super::link::{Link, LinkName, Revision};
+use crate::net::Endpoint;
 use crate::rpc::FastMap;
 use crate::session::project::Storage;
 use crate::session::{Exports, Generation, SessionName, SessionSink, SessionState};
@@ -132,9 +132,9 @@ impl Snapshot {
     }
 
     /// Whether new events go to a generation with this debug port.
-    pub fn has_debug_socket(&self, socket: &Path) -> bool {
+    pub fn has_debug_port(&self, port: &Endpoint) -> bool {
         self.sessions.values().any(|session| {
-            matches!(&session.state, SessionState::Up(generation) if generation.debug_socket == socket)
+            matches!(&session.state, SessionState::Up(generation) if generation.debug_port == *port)
         })
     }
 
@@ -302,15 +302,17 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
+    use crate::session::Services;
 
     fn up(number: u64) -> Arc<Generation> {
         Arc::new(Generation {
             session: "api".parse().unwrap(),
             number,
             pid: 1,
-            debug_socket: PathBuf::new(),
+            debug_port: PathBuf::new().into(),
+            services: Services::alike(String::new()),
             http_sockets: Default::default(),
-            front_socket: PathBuf::new(),
+            front_socket: None,
             cf_header: String::new(),
         })
     }

@@ -14,7 +14,7 @@ use super::process::StartError;
 use super::project::SessionSpec;
 use super::runtime_dir::RuntimeDir;
 use super::spawner::Spawner;
-use super::state::Generation;
+use super::state::{Generation, Services};
 
 /// How long things may take.
 #[derive(Clone, Copy, Debug)]
@@ -116,9 +116,10 @@ impl Host {
             session: spec.name.clone(),
             number: 0,
             pid: 0,
-            debug_socket: self.runtime.debug_socket(&spec.name, start),
+            debug_port: self.runtime.debug_socket(&spec.name, start).into(),
+            services: Services::alike(spec.name.to_string()),
             http_sockets: wiring.http_sockets.iter().cloned().collect(),
-            front_socket: self.runtime.front_socket(&spec.name, start),
+            front_socket: Some(self.runtime.front_socket(&spec.name, start)),
             cf_header: wiring.cf_header.clone(),
         }
     }

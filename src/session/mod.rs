@@ -28,6 +28,6 @@ pub use output::{OutputSink, Stream};
 pub use process::StartError;
 pub use project::{Project, ProjectError, SessionSpec};
 pub use runtime_dir::{RuntimeDir, RuntimeDirError};
-pub use state::{Generation, SessionSink, SessionState};
+pub use state::{Generation, Services, SessionSink, SessionState};
 pub use supervisor::{Applied, Drain, Sessions, StartFailures};
 pub use survey::{SurveyError, survey};

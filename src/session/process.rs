@@ -25,6 +25,7 @@ use super::output::{Copier, LastLines, MAX_LINE, Outlet, Stream};
 use super::project::SessionSpec;
 use super::state::Generation;
 use super::{RuntimeDirError, host};
+use crate::net::Endpoint;
 
 /// How long the rest of the output of an ended process may take to arrive. Its pipes are closed by then, unless it
 /// left a child with them.
@@ -161,7 +162,7 @@ impl Running {
         let (control, inherited) = std::io::pipe().map_err(spawn_failed)?;
         let control = pipe::Receiver::from_owned_fd(control.into()).map_err(spawn_failed)?;
         let inherited = OwnedFd::from(inherited);
-        let command = command(&host.workerd, &generation.debug_socket, inherited.as_raw_fd());
+        let command = command(&host.workerd, &generation.debug_port, inherited.as_raw_fd());
         let child = host.spawner.spawn(command, inherited).await.map_err(spawn_failed)?;
         let mut running = Self::own(host, generation, child)?;
         running.feed(message);
@@ -324,13 +325,13 @@ impl Drop for Running {
     }
 }
 
-fn command(workerd: &Path, debug_socket: &Path, control: i32) -> Command {
+fn command(workerd: &Path, debug_port: &Endpoint, control: i32) -> Command {
     let mut command = Command::new(workerd);
     command
         .arg("serve")
         // Actor links and ephemeral classes need it.
         .arg("--experimental")
-        .arg(format!("--debug-port={}", config::address(debug_socket)))
+        .arg(format!("--debug-port={debug_port}"))
         .arg(format!("--control-fd={control}"))
         .args(["--binary", "-"])
         .stdin(Stdio::piped())

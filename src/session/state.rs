@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::name::SessionName;
+use crate::net::Endpoint;
 
 /// One start of a session's workerd. A restart or a reload is a new generation, with a new number and new sockets, so
 /// that nobody who holds an old one can reach a new process by accident, or dial a dying one.
@@ -17,26 +18,49 @@ pub struct Generation {
     /// Its process, for people: it may have ended.
     pub pid: u32,
     /// The debug port. Total power over the session: never handed to another process.
-    pub debug_socket: PathBuf,
+    pub debug_port: Endpoint,
+    /// What its worker is called there.
+    pub services: Services,
     /// Where plain HTTP for each entrypoint goes; `None` is the default export. An entrypoint that no link named when
     /// this generation was started is missing here.
     pub http_sockets: HashMap<Option<String>, PathBuf>,
-    /// Where ordinary HTTP for the default export goes, of browsers and curl.
-    pub front_socket: PathBuf,
+    /// Where ordinary HTTP for the default export goes, of browsers and curl. Without one it goes to the debug port.
+    pub front_socket: Option<PathBuf>,
     /// The header that carries `request.cf` on the HTTP sockets. Random per run: a worker that knew it could forge
     /// its caller's `cf`.
     pub cf_header: String,
 }
 
 impl Generation {
-    /// The name of the session's worker among the services of its process, as the debug port wants it.
-    pub fn service(&self) -> String {
-        self.session.to_string()
-    }
-
     /// All socket files of the process.
     pub(super) fn sockets(&self) -> impl Iterator<Item = &Path> {
-        self.http_sockets.values().chain([&self.front_socket, &self.debug_socket]).map(PathBuf::as_path)
+        let http = self.http_sockets.values().chain(&self.front_socket).map(PathBuf::as_path);
+        http.chain(self.debug_port.path())
+    }
+}
+
+/// The names of a worker among the services of its process. Other tools put services of their own before the default
+/// export: for static assets, say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Services {
+    /// Where the default export is reached.
+    pub default: String,
+    /// Where its other exports are: named entrypoints, and Durable Object classes.
+    pub named: String,
+}
+
+impl Services {
+    /// One service for everything.
+    pub fn alike(name: String) -> Self {
+        Self { default: name.clone(), named: name }
+    }
+
+    /// The service for an entrypoint; `None` is the default export.
+    pub fn of(&self, entrypoint: Option<&str>) -> &str {
+        match entrypoint {
+            None => &self.default,
+            Some(_) => &self.named,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use jackfield::router::{
     retarget,
 };
 use jackfield::session::project::Storage;
-use jackfield::session::{Generation, SessionName, SessionSink, SessionState};
+use jackfield::session::{Generation, Services, SessionName, SessionSink, SessionState};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -56,9 +56,10 @@ fn up(name: &str, number: u64) -> SessionState {
         session: session(name),
         number,
         pid: 1,
-        debug_socket: PathBuf::from("debug"),
+        debug_port: PathBuf::from("debug").into(),
+        services: Services::alike(name.to_owned()),
         http_sockets: Default::default(),
-        front_socket: PathBuf::from("front"),
+        front_socket: Some(PathBuf::from("front")),
         cf_header: "cf".to_owned(),
     }))
 }

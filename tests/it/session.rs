@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -55,7 +55,13 @@ async fn a_session_serves_its_entrypoints_with_its_bindings() {
     let expected = r#"["https://host.example/path?q=1",{"c":1},"t",{"a":[1,true]},"p","n"]"#;
     assert!(answer.contains(expected), "{answer}");
     assert!(get(&http(&up, Some("Admin")), "http://x/", "").await.ends_with("admin"));
-    for socket in up.http_sockets.values().chain([&up.front_socket, &up.debug_socket]) {
+    for socket in up
+        .http_sockets
+        .values()
+        .map(PathBuf::as_path)
+        .chain(up.front_socket.as_deref())
+        .chain(up.debug_port.path())
+    {
         assert_eq!(socket.metadata().unwrap().mode() & 0o777, 0o600, "{}", socket.display());
     }
 
@@ -87,8 +93,8 @@ async fn a_crash_makes_a_new_generation_at_a_new_place() {
     let first = bench.up("web", 1).await;
     assert!(sessions.kill(&first.session).await);
     let second = bench.up("web", 2).await;
-    assert_ne!(first.debug_socket, second.debug_socket);
-    assert!(!first.debug_socket.exists());
+    assert_ne!(first.debug_port, second.debug_port);
+    assert!(!first.debug_port.path().unwrap().exists());
     assert!(get(&http(&second, None), "http://x/", "").await.ends_with("hello"));
     let why = bench.states.wait("reason", |(_, state)| match state {
         SessionState::Down { why } => Some(why.clone()),
@@ -168,7 +174,7 @@ async fn stored_objects_have_one_process_at_a_time_and_outlive_it() {
 
     bench.write("web.js", &script("new"));
     sessions.apply(&bench.project()).await.unwrap();
-    assert!(!old.debug_socket.exists(), "the old process has ended");
+    assert!(!old.debug_port.path().unwrap().exists(), "the old process has ended");
     let (_, state) = bench.states.now().pop().unwrap();
     let SessionState::Up(new) = state else { panic!("{state:?}") };
     assert!(get(&http(&new, None), "http://x/", "").await.ends_with("new 2"));
@@ -267,7 +273,7 @@ async fn owner_that_is_killed() {
     let bench = Bench::new(ONE, &[("web.js", &says("hello"))]);
     let _sessions = bench.start().await.unwrap();
     let up = bench.up("web", 1).await;
-    println!("{OWNER} {} {}", bench.folder.path().display(), up.debug_socket.display());
+    println!("{OWNER} {} {}", bench.folder.path().display(), up.debug_port.path().unwrap().display());
     std::future::pending::<()>().await;
 }
 

@@ -114,7 +114,8 @@ async fn results(path: &str) -> (serde_json::Value, String, Bench) {
     let (web, rooms) =
         (bench.up("web", 1).await, bench.up(if path == "/stored" { "rooms" } else { "more" }, 1).await);
     // Where a router would listen.
-    std::os::unix::fs::symlink(&rooms.debug_socket, bench.runtime.debug_face(&web.session)).unwrap();
+    std::os::unix::fs::symlink(rooms.debug_port.path().unwrap(), bench.runtime.debug_face(&web.session))
+        .unwrap();
     let answer = get(&http(&web, None), &format!("http://x{path}"), "").await;
     let id = get(&http(&rooms, None), "http://x/", "").await;
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();

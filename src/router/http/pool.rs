@@ -2,22 +2,21 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::Path;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 use hyper::{Request, Response};
-use tokio::net::UnixStream;
 use tokio::time::Instant;
 
 use super::body::RequestBody;
 use super::sessions::Sessions;
 use super::settings::{self, Io};
 use super::stream::Stream;
-use crate::net::Lifetime;
 use crate::net::socket::Probe;
+use crate::net::{Endpoint, Lifetime};
 
 /// A workerd closes a connection that was idle for 5 s. Ours go 2 s earlier, so that no request meets that close.
 const IDLE_FOR: Duration = Duration::from_secs(3);
@@ -25,7 +24,7 @@ const IDLE_FOR: Duration = Duration::from_secs(3);
 /// Idle connections kept per socket. More than this many at once come only in bursts, and a connect costs 50 µs.
 const IDLE_PER_SOCKET: usize = 64;
 
-/// A unix socket whose backlog is full refuses at once instead of making us wait; a workerd empties it in well under
+/// A socket whose backlog is full refuses at once instead of making us wait; a workerd empties it in well under
 /// this time unless it is stopped.
 const BACKLOG_WAIT: Duration = Duration::from_secs(2);
 
@@ -43,7 +42,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Idle {
-    sockets: HashMap<Arc<Path>, Vec<Parked>>,
+    sockets: HashMap<Endpoint, Vec<Parked>>,
     reaper_runs: bool,
 }
 
@@ -66,12 +65,12 @@ impl Upstreams {
 
     /// Closes the idle connections of a generation that ended. Those in use close when their event ends, since nobody
     /// asks for that socket again.
-    pub fn forget(&self, socket: &Path) {
+    pub fn forget(&self, socket: &Endpoint) {
         self.idle().sockets.remove(socket);
     }
 
     /// Closes the connections to debug ports other than these, each once nothing is under way on it.
-    pub fn retain_sessions(&self, wanted: impl Fn(&Path) -> bool) {
+    pub fn retain_sessions(&self, wanted: impl Fn(&Endpoint) -> bool) {
         self.shared.sessions.retain(wanted);
     }
 
@@ -91,7 +90,7 @@ impl Upstreams {
     }
 
     /// An idle connection that is still open, the most recently used first.
-    pub(super) fn reuse(&self, socket: &Arc<Path>) -> Option<Lent> {
+    pub(super) fn reuse(&self, socket: &Endpoint) -> Option<Lent> {
         let mut idle = self.idle();
         let parked = idle.sockets.get_mut(socket)?;
         while let Some(Parked { connection, since }) = parked.pop() {
@@ -105,8 +104,8 @@ impl Upstreams {
     }
 
     /// A new connection.
-    pub(super) async fn open(&self, socket: &Arc<Path>) -> io::Result<Lent> {
-        let stream = Stream::new(connect(socket).await?.into_std()?)?.forgive(settings::EARLY_ANSWER);
+    pub(super) async fn open(&self, socket: &Endpoint) -> io::Result<Lent> {
+        let stream = Stream::new(connect(socket).await?)?.forgive(settings::EARLY_ANSWER);
         let probe = stream.probe();
         let io = Io::new(stream);
         let (sender, connection) =
@@ -119,11 +118,11 @@ impl Upstreams {
         Ok(self.lend(Open { sender, probe }, socket))
     }
 
-    fn lend(&self, connection: Open, socket: &Arc<Path>) -> Lent {
+    fn lend(&self, connection: Open, socket: &Endpoint) -> Lent {
         Lent { connection: Some(connection), socket: socket.clone(), pool: self.clone() }
     }
 
-    fn give_back(&self, connection: Open, socket: Arc<Path>) {
+    fn give_back(&self, connection: Open, socket: Endpoint) {
         if self.shared.lifetime.draining().is_cancelled() {
             return;
         }
@@ -165,11 +164,11 @@ impl Upstreams {
     }
 }
 
-/// Connects to a unix socket, and waits if its queue is full.
-pub(super) async fn connect(path: &Path) -> io::Result<UnixStream> {
+/// Connects, and waits if the listener's queue is full.
+pub(super) async fn connect(endpoint: &Endpoint) -> io::Result<OwnedFd> {
     let deadline = Instant::now() + BACKLOG_WAIT;
     loop {
-        match UnixStream::connect(path).await {
+        match endpoint.connect() {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < deadline => {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
@@ -182,7 +181,7 @@ pub(super) async fn connect(path: &Path) -> io::Result<UnixStream> {
 /// whose exchange was broken off closes itself instead.
 pub(super) struct Lent {
     connection: Option<Open>,
-    socket: Arc<Path>,
+    socket: Endpoint,
     pool: Upstreams,
 }
 

@@ -1,7 +1,6 @@
 //! What the faces ask of the link table: where does this event go?
 
 use std::future::Future;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,6 +8,8 @@ use hyper::header::HeaderName;
 use hyper::{Method, StatusCode, Uri};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+
+use crate::net::Endpoint;
 
 /// What kind of event begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +52,8 @@ pub struct Refusal {
 /// One socket of one generation of a session.
 #[derive(Clone, Debug)]
 pub struct Upstream {
-    /// Its unix socket. A generation has paths of its own, so the path names the generation too.
-    pub socket: Arc<Path>,
+    /// Its socket. A generation that we start has paths of its own, so that names the generation too.
+    pub socket: Endpoint,
     /// What is spoken there.
     pub speaks: Speaks,
     /// For messages: session and generation.

@@ -164,7 +164,7 @@ impl Caller {
             let entries = entries.into_iter().zip(caps).collect();
             return Ok(self.new_lease(net, link, generation, conn, socket, port, entries));
         }
-        let socket = Socket::connect_unix(&generation.debug_socket)?;
+        let socket = Socket::new(generation.debug_port.connect()?)?;
         let conn = net.engine.connect(None);
         let question = net.engine.bootstrap(conn);
         let port = Upstream { cap: net.engine.pipeline(question, &[]), question: Some(question) };
@@ -206,8 +206,8 @@ impl Caller {
         if let Some(entry) = lease.entry(&key) {
             return net.engine.forward(call, &entry.cap);
         }
-        let service = lease.generation.session.to_string();
-        let content = object::get_entrypoint(&service, &key);
+        let service = lease.generation.services.of(key.entrypoint.as_deref());
+        let content = object::get_entrypoint(service, &key);
         let question = net.engine.call(&lease.port.cap, ask(0, content));
         let cap = net.engine.pipeline(question, &[0]);
         net.engine.forward(call, &cap);
@@ -225,7 +225,7 @@ impl Caller {
 
     fn start_on_actor(&mut self, net: &mut Net, call: CallId, index: usize, class: &str, id: &str) {
         let Some(lease) = self.leases.get(index) else { return };
-        let content = object::get_actor(&lease.generation.session.to_string(), class, id);
+        let content = object::get_actor(&lease.generation.services.named, class, id);
         let question = net.engine.call(&lease.port.cap, ask(1, content));
         let cap = net.engine.pipeline(question, &[0]);
         net.engine.forward(call, &cap);

@@ -39,7 +39,7 @@ export default {
 async fn ids_are_those_that_a_worker_makes() {
     let bench = Bench::new(PROJECT, &[("api.js", SCRIPT)]);
     let _sessions = bench.start().await.unwrap();
-    let socket = bench.up("api", 1).await.debug_socket.clone();
+    let socket = bench.up("api", 1).await.debug_port.path().unwrap().to_owned();
     let session = Session::connect(&Address::Unix(socket)).await.unwrap();
     let api = session.entrypoint("api", None, None);
     let ask =

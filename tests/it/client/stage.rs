@@ -60,7 +60,7 @@ impl Way {
             Way::Direct => {
                 let bench = Bench::new(PROJECT, &[("api.js", script)]);
                 let sessions = bench.start().await.unwrap();
-                let socket = bench.up("api", 1).await.debug_socket.clone();
+                let socket = bench.up("api", 1).await.debug_port.path().unwrap().to_owned();
                 (socket, Box::new((bench, sessions)) as Box<(Bench, Sessions)>)
             }
             Way::ThroughRouter => {

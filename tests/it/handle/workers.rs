@@ -41,7 +41,7 @@ impl Worker {
     async fn start() -> Self {
         let bench = Bench::new(PROJECT, &[("api.js", SCRIPT)]);
         let sessions = bench.start().await.unwrap();
-        let socket = bench.up("api", 1).await.debug_socket.clone();
+        let socket = bench.up("api", 1).await.debug_port.path().unwrap().to_owned();
         let peer = Peer::start(Settings::default());
         let line = peer.connect_unix(&socket, None).await.unwrap();
         Worker { peer, line, _bench: bench, _sessions: sessions }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use jackfield::net::Lifetime;
+use jackfield::net::{Endpoint, Lifetime};
 use jackfield::router::http::{
     Asked, CapnpSocket, EventKind, EventMeta, FaceConfig, HttpFace, Lease, Route, RouteError, Routed, Speaks,
     Upstream, Upstreams,
@@ -20,9 +20,9 @@ use super::pair::{CALLER_CF, Outcome, TARGET_CF};
 pub enum Way {
     /// Wait for another answer.
     Park,
-    To(Arc<Path>),
+    To(Endpoint),
     /// To the default export of the service `target` behind a debug port.
-    Convert(Arc<Path>),
+    Convert(Endpoint),
     Refuse(RouteError),
 }
 

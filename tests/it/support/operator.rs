@@ -11,7 +11,7 @@ use jackfield::control::shape::{
 use jackfield::control::{Operator, Problem};
 use jackfield::router::{self, Change, Class, Kind, LinkName, Revision, Target};
 use jackfield::session::project::Storage;
-use jackfield::session::{Generation, SessionName, SessionSink, SessionState};
+use jackfield::session::{Generation, Services, SessionName, SessionSink, SessionState};
 use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard, Notify};
 
@@ -84,9 +84,10 @@ fn generation(session: &SessionName) -> Generation {
         session: session.clone(),
         number: 3,
         pid: 4242,
-        debug_socket: PathBuf::from("debug.sock"),
+        debug_port: PathBuf::from("debug.sock").into(),
+        services: Services::alike(session.to_string()),
         http_sockets: sockets.into_iter().map(|name| (name, PathBuf::from("http.sock"))).collect(),
-        front_socket: PathBuf::from("front.sock"),
+        front_socket: Some(PathBuf::from("front.sock")),
         cf_header: "cf".to_owned(),
     }
 }

@@ -168,7 +168,7 @@ impl Rig {
 
     /// The process of a session: whoever listens on its debug port.
     pub async fn pid(&self, session: &str) -> rustix::process::Pid {
-        let socket = UnixStream::connect(&self.up(session).await.debug_socket).await.unwrap();
+        let socket = UnixStream::connect(self.up(session).await.debug_port.path().unwrap()).await.unwrap();
         let pid = socket.peer_cred().unwrap().pid().unwrap();
         rustix::process::Pid::from_raw(pid).unwrap()
     }

@@ -7,7 +7,7 @@ use hyper::header::HeaderName;
 use jackfield::router::switch::Settings;
 use jackfield::router::{Change, Class, Face, LinkName, Links, Router, Target as LinkTarget};
 use jackfield::session::project::Storage;
-use jackfield::session::{Generation, SessionName, SessionSink, SessionState};
+use jackfield::session::{Generation, Services, SessionName, SessionSink, SessionState};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -76,10 +76,11 @@ fn generation(target: &Target) -> Generation {
         session: target_name(),
         number: 1,
         pid: 0,
-        debug_socket: target.0.debug_socket(),
+        debug_port: target.0.debug_socket().into(),
+        services: Services::alike(target_name().to_string()),
         http_sockets: HashMap::from(sockets),
         // Nothing comes from outside.
-        front_socket: Default::default(),
+        front_socket: None,
         cf_header: CF_HEADER.to_owned(),
     }
 }

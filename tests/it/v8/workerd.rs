@@ -49,7 +49,7 @@ struct Came {
 
 impl Worker {
     async fn connect(bench: &Bench, name: &'static str) -> Self {
-        let socket = bench.up(name, 1).await.debug_socket.clone();
+        let socket = bench.up(name, 1).await.debug_port.path().unwrap().to_owned();
         let peer = Peer::start(Settings::default());
         let line = peer.connect_unix(&socket, None).await.unwrap();
         Worker { peer, line, name }

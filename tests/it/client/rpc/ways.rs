@@ -67,7 +67,8 @@ where
     let bench = Bench::new(PROJECT, &[("api.js", include_str!("worker.js"))]);
     let _sessions: Sessions = bench.start().await.unwrap();
     let generation = bench.up("api", 1).await;
-    let session = Session::connect(&Address::Unix(generation.debug_socket.clone())).await.unwrap();
+    let session =
+        Session::connect(&Address::Unix(generation.debug_port.path().unwrap().to_owned())).await.unwrap();
     let main = session.entrypoint("api", None, None);
     let direct = Api { way: "direct", session, main, generation: generation.clone() };
 
