@@ -1,9 +1,9 @@
 //! Calls, properties, paths, stubs, and calls on what is not there yet.
 
-use jackfield::client::{CallError, Stub};
+use jackfield::client::CallError;
 use jackfield::wire::v8::JsValue;
 
-use super::ways::{Api, both, soon};
+use super::ways::{Api, both, soon, stub};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn methods_properties_and_paths() {
@@ -131,8 +131,4 @@ async fn a_promise_of_nothing_callable_says_so() {
         early.to_string()
     })
     .await;
-}
-
-fn stub(value: &JsValue) -> Stub {
-    Stub::of(value).unwrap_or_else(|| panic!("{value:?} is no stub"))
 }

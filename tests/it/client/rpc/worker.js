@@ -1,4 +1,4 @@
-import { RpcTarget, WorkerEntrypoint } from "cloudflare:workers";
+import { DurableObject, RpcTarget, WorkerEntrypoint } from "cloudflare:workers";
 
 /** What happened, by key: calls tell it to later calls. */
 const journal = new Map();
@@ -80,6 +80,10 @@ export default class extends WorkerEntrypoint {
   disposable(key) { return { plain: 1, [Symbol.dispose]: () => note(key, "disposed object") }; }
   journal(key) { return journal.get(key) ?? []; }
   async use(stub, by) { return stub.increment(by); }
+  async through(stub, method, ...args) { return stub[method](...args); }
+  async read(stub, property) { return stub[property]; }
+  async times(stub, count) { return Promise.all(Array.from({ length: count }, () => stub.increment())); }
+  noted(key) { note(key, "noted"); }
 
   fail(kind) { throw errors[kind](); }
   async failLater(kind) { await scheduler.wait(1); throw errors[kind](); }
@@ -168,3 +172,19 @@ export default class extends WorkerEntrypoint {
 export class Named extends WorkerEntrypoint {
   props() { return this.ctx.props; }
 }
+
+/** Counts in its memory, so that another object counts anew. */
+class Kept extends DurableObject {
+  count = 0;
+  get kind() { return this.constructor.name; }
+  add(by) { return (this.count += by); }
+  which() { return `${this.ctx.id}`; }
+  counter(value, key) { return new Counter(value, key); }
+  fail(kind) { throw errors[kind](); }
+  async call(callback, ...args) { return callback(...args); }
+  take(stream) { return sum(stream); }
+  give(length) { return new Response(text(length)).body; }
+  abort() { this.ctx.abort("on purpose"); }
+}
+export class Room extends Kept {}
+export class Draft extends Kept {}
