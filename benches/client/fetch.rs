@@ -1,12 +1,9 @@
 //! Requests over the debug port: small ones by us and by capnp-rpc, streams by us and over the worker's HTTP socket.
 
-use std::future::Future;
 use std::io::{Error, Result};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures::future::try_join_all;
 use futures::{StreamExt, stream};
 use http::{Request, Response};
 use http_body_util::BodyExt;
@@ -18,11 +15,9 @@ use tokio::task::LocalSet;
 
 use super::capnp::Client;
 use super::report::Report;
+use super::rounds::{AT_ONCE, expect, many, timed};
 use super::worker::Worker;
 
-/// Small requests in one measurement.
-const REQUESTS: usize = 256;
-const AT_ONCE: usize = 64;
 const STREAM: usize = 64 << 20;
 /// Bytes of a stream take long, and vary little.
 const STREAM_ROUNDS: usize = 9;
@@ -65,19 +60,6 @@ async fn streams(rounds: usize, ours: &Entrypoint, socket: &Path, report: &mut R
     Ok(())
 }
 
-async fn timed<T>(what: impl Future<Output = Result<T>>) -> Result<Duration> {
-    let begun = Instant::now();
-    what.await?;
-    Ok(begun.elapsed())
-}
-
-async fn many<F: Future<Output = Result<()>>>(at_once: usize, one: impl Fn() -> F) -> Result<()> {
-    for _ in 0..REQUESTS / at_once {
-        try_join_all((0..at_once).map(|_| one())).await?;
-    }
-    Ok(())
-}
-
 async fn fetch(api: &Entrypoint) -> Result<()> {
     let answer = api.fetch(get("http://api/")).await.map_err(Error::other)?;
     expect(answer.into_body().bytes().await.map_err(Error::other)? == "hello")
@@ -85,10 +67,6 @@ async fn fetch(api: &Entrypoint) -> Result<()> {
 
 async fn hello(client: &Client) -> Result<()> {
     expect(client.get("http://api/").await? == b"hello")
-}
-
-fn expect(right: bool) -> Result<()> {
-    if right { Ok(()) } else { Err(Error::other("an answer is wrong")) }
 }
 
 fn get(url: &str) -> Request<Body> {

@@ -7,8 +7,14 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use jackfield::session::workerd::{Options, locate};
 
 const SCRIPT: &str = r#"
+import { RpcTarget, WorkerEntrypoint } from "cloudflare:workers";
 const CHUNK = new Uint8Array(1 << 16);
-export default {
+class Adder extends RpcTarget {
+    add(a, b) { return a + b; }
+}
+export default class extends WorkerEntrypoint {
+    add(a, b) { return a + b; }
+    adder() { return new Adder(); }
     async fetch(request) {
         const url = new URL(request.url);
         switch (url.pathname) {
@@ -29,8 +35,8 @@ export default {
             }
             default: return new Response("hello");
         }
-    },
-};
+    }
+}
 "#;
 
 /// Dropping it ends the process.
