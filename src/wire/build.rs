@@ -3,6 +3,8 @@
 //! Most of them are sent once or more in every event, so they are laid out by hand; the tests read them back
 //! with the `capnp` crate.
 
+use bytes::Bytes;
+
 use super::exception::Exception;
 use super::message::{Descriptor, KEEP_PARAM_CAPS, Target, tag};
 
@@ -119,12 +121,12 @@ impl Builder {
     /// Payload behind `ptr`: the capability table in this segment, the content in the next.
     fn payload(&mut self, ptr: usize, payload: &Content, caps: &[Descriptor]) {
         let at = self.structure(ptr, 0, 2);
-        match payload.words.as_slice() {
-            [] => {}
+        match (payload.root(), payload.len()) {
+            (None, _) => {}
             // A capability pointer may not lie behind a far pointer.
-            [capability] => self.set(at, *capability),
+            (Some(capability), 8) => self.set(at, capability),
             // A far pointer to the content's own root pointer: it and all behind it stay as they are.
-            [_, ..] => self.set(at, 2 | 1 << 32),
+            (Some(_), _) => self.set(at, 2 | 1 << 32),
         }
         if !caps.is_empty() {
             let list = self.list(at + 1, caps.len(), 1, 1);
@@ -134,18 +136,24 @@ impl Builder {
         }
     }
 
-    fn write(mut self, content: &[u64], out: &mut Vec<u8>) {
+    fn write(mut self, content: Option<&Content>, out: &mut Vec<u8>) {
         let len = (self.words.len() - 1) as u64;
-        let content = if content.len() > 1 { content } else { &[] };
-        if content.is_empty() {
-            self.set(0, len << 32);
-        } else {
-            // Two segments: the table is 12 bytes, padded to 16, so one more word than the space kept for it.
-            out.extend_from_slice(&(1 | len << 32).to_le_bytes());
-            self.set(0, content.len() as u64);
+        let content = content.filter(|content| content.len() > 8);
+        // A stream's bytes are copied once on their way out, so not again because there was no room for them.
+        out.reserve(8 * self.words.len() + content.map_or(0, |content| content.len() + 8));
+        match content {
+            None => self.set(0, len << 32),
+            Some(content) => {
+                // Two segments: the table is 12 bytes, padded to 16, so one more word than the space kept for it.
+                out.extend_from_slice(&(1 | len << 32).to_le_bytes());
+                self.set(0, content.len() as u64 / 8);
+            }
         }
-        for word in self.words.iter().chain(content) {
+        for word in &self.words {
             out.extend_from_slice(&word.to_le_bytes());
+        }
+        if let Some(content) = content {
+            content.write(out);
         }
     }
 }
@@ -158,39 +166,37 @@ fn struct_pointer(offset: usize, data: u16, ptrs: u16) -> u64 {
 /// capability in it is the word `3 | index << 32`, `index` counting in the table that goes with it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Content {
-    words: Vec<u64>,
+    /// Whole words, as they travel.
+    words: Vec<u8>,
+    /// What follows them, up to the end of its last word: a stream's bytes, shared with whoever gave them.
+    data: Bytes,
 }
 
 impl Content {
+    fn of_words(words: impl IntoIterator<Item = u64>) -> Self {
+        Content { words: words.into_iter().flat_map(u64::to_le_bytes).collect(), data: Bytes::new() }
+    }
+
     /// A struct with `ptrs` pointers, each of which is the capability of its index.
     pub fn capabilities(ptrs: u16) -> Self {
         let caps = (0..ptrs).map(|index| 3 | u64::from(index) << 32);
-        Content { words: std::iter::once(struct_pointer(0, 0, ptrs)).chain(caps).collect() }
+        Content::of_words(std::iter::once(struct_pointer(0, 0, ptrs)).chain(caps))
     }
 
     /// A struct whose only field is data: what every write to a stream has.
-    pub fn data(bytes: &[u8]) -> Self {
-        let mut words = Vec::with_capacity(2 + bytes.len().div_ceil(8));
-        words.push(struct_pointer(0, 0, 1));
-        words.push(if bytes.is_empty() { 0 } else { 1 | 2 << 32 | (bytes.len() as u64) << 35 });
-        let (whole, rest) = bytes.as_chunks::<8>();
-        words.extend(whole.iter().map(|word| u64::from_le_bytes(*word)));
-        if !rest.is_empty() {
-            let mut last = [0; 8];
-            last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-            words.push(u64::from_le_bytes(last));
-        }
-        Content { words }
+    pub fn data(bytes: Bytes) -> Self {
+        let pointer = if bytes.is_empty() { 0 } else { 1 | 2 << 32 | (bytes.len() as u64) << 35 };
+        Content { data: bytes, ..Content::of_words([struct_pointer(0, 0, 1), pointer]) }
     }
 
     /// The capability with index 0 itself: the answer to a Bootstrap.
     pub fn capability() -> Self {
-        Content { words: vec![3] }
+        Content::of_words([3])
     }
 
     /// Length in bytes.
     pub fn len(&self) -> usize {
-        self.words.len() * 8
+        self.words.len() + self.data.len().next_multiple_of(8)
     }
 
     /// Whether it is a null pointer.
@@ -198,15 +204,20 @@ impl Content {
         self.words.is_empty()
     }
 
+    fn root(&self) -> Option<u64> {
+        self.words.first_chunk().map(|word| u64::from_le_bytes(*word))
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.words);
+        out.extend_from_slice(&self.data);
+        out.resize(out.len() + self.data.len().next_multiple_of(8) - self.data.len(), 0);
+    }
+
     /// Content built with the `capnp` crate; `None` if the builder used more than one segment.
     pub fn from_message(message: &capnp::message::Builder<capnp::message::HeapAllocator>) -> Option<Self> {
         match *message.get_segments_for_output() {
-            [segment] => Some(Content {
-                words: segment
-                    .chunks_exact(8)
-                    .map(|word| word.first_chunk().map_or(0, |word| u64::from_le_bytes(*word)))
-                    .collect(),
-            }),
+            [segment] => Some(Content { words: segment.to_vec(), data: Bytes::new() }),
             _ => None,
         }
     }
@@ -214,7 +225,7 @@ impl Content {
 
 /// Bootstrap: asks for the peer's main object.
 pub fn bootstrap(out: &mut Vec<u8>, question: u32) {
-    Builder::new(tag::BOOTSTRAP, &[u64::from(question)], 1).write(&[], out);
+    Builder::new(tag::BOOTSTRAP, &[u64::from(question)], 1).write(None, out);
 }
 
 /// Call of a method with content that we made.
@@ -232,7 +243,7 @@ pub fn call(
     let (to, params) = (message.pointer(3, 0), message.pointer(3, 1));
     message.target(to, target);
     message.payload(params, content, caps);
-    message.write(&content.words, out);
+    message.write(Some(content), out);
 }
 
 /// Return of results that we made.
@@ -240,7 +251,7 @@ pub fn results(out: &mut Vec<u8>, answer: u32, content: &Content, caps: &[Descri
     let mut message = Builder::new(tag::RETURN, &[u64::from(answer) | KEEP_PARAM_CAPS, 0], 1);
     let at = message.pointer(2, 0);
     message.payload(at, content, caps);
-    message.write(&content.words, out);
+    message.write(Some(content), out);
 }
 
 /// Return of an exception.
@@ -248,19 +259,19 @@ pub fn exception(out: &mut Vec<u8>, answer: u32, exception: &Exception) {
     let mut message = Builder::new(tag::RETURN, &[u64::from(answer) | KEEP_PARAM_CAPS | 1 << 48, 0], 1);
     let at = message.pointer(2, 0);
     message.exception(at, exception);
-    message.write(&[], out);
+    message.write(None, out);
 }
 
 /// Return that says the caller's Finish was heeded.
 pub fn canceled(out: &mut Vec<u8>, answer: u32) {
     let word = u64::from(answer) | KEEP_PARAM_CAPS | 2 << 48;
-    Builder::new(tag::RETURN, &[word, 0], 1).write(&[], out);
+    Builder::new(tag::RETURN, &[word, 0], 1).write(None, out);
 }
 
 /// Return to a tail caller.
 pub fn results_sent_elsewhere(out: &mut Vec<u8>, answer: u32) {
     let word = u64::from(answer) | KEEP_PARAM_CAPS | 3 << 48;
-    Builder::new(tag::RETURN, &[word, 0], 1).write(&[], out);
+    Builder::new(tag::RETURN, &[word, 0], 1).write(None, out);
 }
 
 /// A message whose body is one word. Half of what an event makes us send is such.
@@ -289,7 +300,7 @@ pub fn resolve(out: &mut Vec<u8>, promise: u32, cap: &Descriptor) {
     let ptr = message.pointer(1, 0);
     let at = message.structure(ptr, 1, 1);
     message.descriptor(at, cap);
-    message.write(&[], out);
+    message.write(None, out);
 }
 
 /// Resolve of a promise to an exception.
@@ -297,7 +308,7 @@ pub fn resolve_exception(out: &mut Vec<u8>, promise: u32, exception: &Exception)
     let mut message = Builder::new(tag::RESOLVE, &[u64::from(promise) | 1 << 32], 1);
     let at = message.pointer(1, 0);
     message.exception(at, exception);
-    message.write(&[], out);
+    message.write(None, out);
 }
 
 /// Disembargo, on its way out (`receiver` false) or back.
@@ -306,14 +317,14 @@ pub fn disembargo(out: &mut Vec<u8>, target: &Target, receiver: bool, embargo: u
     let mut message = Builder::new(tag::DISEMBARGO, &[word], 2);
     let at = message.pointer(1, 0);
     message.target(at, target);
-    message.write(&[], out);
+    message.write(None, out);
 }
 
 /// Abort: the last message on a connection.
 pub fn abort(out: &mut Vec<u8>, exception: &Exception) {
     let mut message = Builder::new(tag::ABORT, &[], 0);
     message.exception(3, exception);
-    message.write(&[], out);
+    message.write(None, out);
 }
 
 /// Unimplemented, with the message that we do not speak.

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::ids::{EXTERNAL_PUSHER, PUSH_BYTE_STREAM};
@@ -45,7 +46,7 @@ impl Claims {
         let claim = Claim { claims: self, number: self.0.next.fetch_add(1, Ordering::Relaxed) };
         let (give, take) = oneshot::channel();
         self.waiting().insert(claim.number, give);
-        let body = Body::new(Content::data(&claim.number.to_le_bytes()), Vec::new());
+        let body = Body::new(Content::data(Bytes::copy_from_slice(&claim.number.to_le_bytes())), Vec::new());
         source.call(SOURCE, CLAIM, body).await?;
         take.await.map_err(|_| RpcError::Failed(Exception::failed("The stream is not there.")))
     }

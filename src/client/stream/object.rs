@@ -130,7 +130,7 @@ impl Substream {
             feed(to, own, call);
         } else {
             to.push(own, within, None);
-            answer_with(next.start_now(STREAM, WRITE, Body::data(&rest)), call);
+            answer_with(next.start_now(STREAM, WRITE, Body::data(rest)), call);
         }
         self.state = State::Next(next);
     }

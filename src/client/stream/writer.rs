@@ -59,7 +59,7 @@ impl Writer {
         while !self.rest.is_empty() {
             ready!(self.outbox.poll_room(cx)).map_err(StreamError::Refused)?;
             let piece = self.rest.split_to(self.rest.len().min(MOST_AT_ONCE));
-            self.outbox.give(WRITE, Body::data(&piece));
+            self.outbox.give(WRITE, Body::data(piece));
         }
         self.outbox.poll_started(cx).map_err(StreamError::Refused)
     }

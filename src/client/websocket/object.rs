@@ -68,7 +68,7 @@ pub(super) fn write(message: &Message) -> Result<(u16, Body), RpcError> {
             })
             .map(|body| (SEND_TEXT, body))
         }
-        Message::Binary(bytes) => Ok((SEND_DATA, Body::data(bytes))),
+        Message::Binary(bytes) => Ok((SEND_DATA, Body::data(bytes.clone()))),
         Message::Close(Close { code, reason }) => {
             Body::sized::<web_socket::close_params::Owned>(reason.len(), |mut params, _| {
                 params.set_code(*code);

@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use capnp::any_pointer;
 use capnp::message::{Builder, HeapAllocator};
 use capnp::traits::{ImbueMut, Owned};
@@ -29,8 +30,8 @@ impl Body {
         Body { content, stubs }
     }
 
-    /// A struct whose only field is data.
-    pub fn data(bytes: &[u8]) -> Self {
+    /// A struct whose only field is data. Its memory is shared until it is sent.
+    pub fn data(bytes: Bytes) -> Self {
         Body { content: Content::data(bytes), stubs: Vec::new() }
     }
 

@@ -122,10 +122,10 @@ async fn a_writer_waits_for_its_reader() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_writer_that_does_not_wait_is_refused() {
     let mut ends = ends();
-    let piece = vec![1; 1 << 20];
+    let piece = Bytes::from(vec![1; 1 << 20]);
     let mut pending = Vec::new();
     for _ in 0..40 {
-        pending.push(soon(ends.far.start(STREAM, 0, Body::data(&piece))).await.unwrap());
+        pending.push(soon(ends.far.start(STREAM, 0, Body::data(piece.clone()))).await.unwrap());
     }
     let last = soon(pending.pop().unwrap()).await.err().unwrap();
     assert!(last.to_string().contains("without waiting"), "{last}");
@@ -184,7 +184,7 @@ async fn a_substream_ends_within_its_stream() {
     let (read, ()) = tokio::join!(rest(&mut ends.reader), write);
     assert_eq!(read.unwrap(), b"by way and direct");
     assert_eq!(*told.lock().unwrap(), [Told::Ended(6)]);
-    let late = soon(stub.call(STREAM, 0, Body::data(b"late"))).await.err().unwrap();
+    let late = soon(stub.call(STREAM, 0, Body::data("late".into()))).await.err().unwrap();
     assert!(late.to_string().contains("ended already"), "{late}");
 }
 
