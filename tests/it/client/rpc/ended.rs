@@ -85,7 +85,7 @@ async fn through_the_router() {
 #[tokio::test(flavor = "multi_thread")]
 async fn over_the_debug_port() {
     let rig = Rig::start(PROJECT, &FILES).await;
-    let socket = rig.up("api").await.debug_socket.clone();
+    let socket = rig.up("api").await.debug_port.path().unwrap().to_owned();
     let session = connect(socket.clone()).await;
     let api = session.entrypoint("api", None, None);
     let Left { counter, stream } = left(&api).await;
@@ -98,7 +98,7 @@ async fn over_the_debug_port() {
         assert!(text.contains(&socket.display().to_string()) && text.contains("connect again"), "{text}");
     }
     soon(stream.bytes()).await.unwrap_err();
-    let again = connect(rig.up("api").await.debug_socket.clone()).await;
+    let again = connect(rig.up("api").await.debug_port.path().unwrap().to_owned()).await;
     let sum = again.entrypoint("api", None, None).call("add", [1.into(), 2.into()]);
     assert_eq!(soon(sum).await.unwrap(), 3.into());
 }
