@@ -8,6 +8,7 @@ use std::time::{Instant, SystemTime};
 use serde_json::Value;
 
 use super::link::{Aim, Kind, Link, LinkName, Revision, Target};
+use super::rule::Choice;
 use super::table::{Class, Session, Snapshot};
 use crate::session::project::Storage;
 use crate::session::{Exports, Nearest, SessionName, SessionState};
@@ -33,6 +34,8 @@ pub enum Change {
         /// See [`Link::accepts_props`].
         accepts_props: bool,
     },
+    /// Makes a link of a session that joined, if it is not there, and lets the rules choose its target.
+    Adopt(LinkName),
     /// Takes a link away.
     DropLink(LinkName),
     /// Makes a session known (as starting), or replaces what is known of its classes and exports.
@@ -44,6 +47,8 @@ pub enum Change {
         /// What its script exports. `None`: nobody knows, so every entrypoint may be one.
         exports: Option<Arc<Exports>>,
     },
+    /// Makes a session known that runs by itself: what it calls and offers is seen when it does.
+    JoinSession(SessionName),
     /// Takes a session and its links away. Links of others that point there must be moved in the same batch.
     DropSession(SessionName),
 }
@@ -196,6 +201,7 @@ impl Draft {
             }
             draft.step(change)?;
         }
+        draft.follow_rules();
         draft.check()?;
         Ok(draft)
     }
@@ -212,6 +218,7 @@ impl Draft {
     fn step(&mut self, change: Change) -> Result<(), ChangeError> {
         match change {
             Change::Retarget { link, to, props } => {
+                self.adopt(&link);
                 let Some(old) = self.next.links.get(&link) else { return Err(self.unknown_link(link)) };
                 if props.as_ref().is_some_and(|props| !props.is_object()) {
                     return Err(ChangeError::PropsNotAnObject { link });
@@ -230,6 +237,19 @@ impl Draft {
                     return Err(ChangeError::OtherKind { link, was, wanted });
                 }
                 self.set(link, target, accepts_props);
+            }
+            Change::Adopt(link) => {
+                if !self.adopt(&link) {
+                    return Err(self.unknown_session(link.session));
+                }
+            }
+            Change::JoinSession(session) => {
+                self.define_session(session.clone(), Vec::new(), None);
+                if let Some(known) = self.next.sessions.get(&session).filter(|known| !known.joined) {
+                    let known = Session { joined: true, ..Session::clone(known) };
+                    self.next.sessions.insert(session, Arc::new(known));
+                    self.changed = true;
+                }
             }
             Change::DropLink(link) => {
                 if self.next.links.remove(&link).is_none() {
@@ -268,12 +288,14 @@ impl Draft {
     }
 
     fn set(&mut self, name: LinkName, target: Target, accepts_props: bool) {
-        let same = |old: &Arc<Link>| old.target == target && old.accepts_props == accepts_props;
+        let same = |old: &Arc<Link>| {
+            old.rule.is_none() && old.target == target && old.accepts_props == accepts_props
+        };
         if self.next.links.get(&name).is_some_and(same) {
             return;
         }
         let (revision, since) = (self.next.revision, Instant::now());
-        let link = Link { name: name.clone(), target, accepts_props, revision, since };
+        let link = Link { name: name.clone(), target, accepts_props, rule: None, revision, since };
         self.next.links.insert(name, Arc::new(link));
         self.relinked = true;
     }
@@ -292,11 +314,53 @@ impl Draft {
             let target = Target::Entrypoint { session: name.clone(), entrypoint: None, props: None };
             let (revision, since) = (self.next.revision, Instant::now());
             // Whoever may come this way may as well say what it wants.
-            Arc::new(Link { name: direct, target, accepts_props: true, revision, since })
+            Arc::new(Link { name: direct, target, accepts_props: true, rule: None, revision, since })
         });
-        let session = Session { name: name.clone(), classes: classes.into(), exports, state, since };
+        let joined = old.is_some_and(|old| old.joined);
+        let session = Session { name: name.clone(), classes: classes.into(), exports, joined, state, since };
         self.next.sessions.insert(name, Arc::new(session));
         self.changed = true;
+    }
+
+    /// Whether the link is there now. One of a session that joined comes as it is asked for.
+    fn adopt(&mut self, name: &LinkName) -> bool {
+        if self.next.links.contains_key(name) {
+            return true;
+        }
+        let joined = self.next.sessions.get(&name.session).is_some_and(|session| session.joined);
+        if joined {
+            let choice = Choice::of(&name.session, &name.binding, self.next.sessions.keys());
+            self.set_by_rule(name, choice);
+        }
+        joined
+    }
+
+    /// Lets the rules choose again: sessions may have come or gone.
+    fn follow_rules(&mut self) {
+        let choose = |link: &Link| {
+            let was = link.rule.as_ref()?;
+            let is = Choice::of(&link.name.session, &link.name.binding, self.next.sessions.keys());
+            (*was != is).then(|| (link.name.clone(), is))
+        };
+        let moved: Vec<_> = self.next.links.values().filter_map(|link| choose(link)).collect();
+        for (name, choice) in moved {
+            self.set_by_rule(&name, choice);
+        }
+    }
+
+    fn set_by_rule(&mut self, name: &LinkName, choice: Choice) {
+        // Where there is no choice, the target is never asked for.
+        let session = choice.session().unwrap_or(&name.session).clone();
+        let target = Target::Entrypoint { session, entrypoint: None, props: None };
+        // What goes where it went has not moved.
+        let same = self.next.links.get(name).filter(|old| old.rule.is_some() && old.target == target);
+        let (revision, since) =
+            same.map_or_else(|| (self.next.revision, Instant::now()), |old| (old.revision, old.since));
+        // Props go with the calls of a session that joined, as they do without us.
+        let link =
+            Link { name: name.clone(), target, accepts_props: true, rule: Some(choice), revision, since };
+        self.next.links.insert(name.clone(), Arc::new(link));
+        (self.relinked, self.changed) = (true, true);
     }
 
     /// What every published table keeps: both ends of each link are known sessions, and what it leads to exists, as far
@@ -305,6 +369,9 @@ impl Draft {
         for link in self.next.links() {
             if !self.next.sessions.contains_key(&link.name.session) {
                 return Err(self.unknown_session(link.name.session.clone()));
+            }
+            if link.rule.as_ref().is_some_and(|choice| choice.session().is_none()) {
+                continue;
             }
             let aimed = link.target.session();
             let Some(session) = self.next.sessions.get(aimed) else {
@@ -334,7 +401,7 @@ impl Draft {
 }
 
 fn has_class(session: &Session, class: &str) -> Result<(), ChangeError> {
-    if session.class(class).is_some() {
+    if session.joined || session.class(class).is_some() {
         return Ok(());
     }
     let nearest = Nearest::of(class, session.classes.iter().map(|class| &class.name));

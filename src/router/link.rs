@@ -7,7 +7,8 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::session::name::check_identifier;
+use super::rule::Choice;
+use crate::session::name::{check_callee, check_identifier};
 use crate::session::{NameError, SessionName};
 
 /// A place in the history of the link table. Every publication of a table has a higher one than the last.
@@ -34,7 +35,7 @@ impl fmt::Display for Revision {
 pub struct LinkName {
     /// The session that calls.
     pub session: SessionName,
-    /// The binding's name in its `env`.
+    /// The binding's name in its `env`; for a session that joined, the name of the worker that it calls.
     pub binding: String,
 }
 
@@ -77,7 +78,7 @@ impl FromStr for LinkName {
         let wrap = |source| LinkTextError::Link { text: text.to_owned(), source };
         let (session, binding) =
             text.split_once('/').ok_or_else(|| LinkTextError::NoSlash { text: text.to_owned() })?;
-        check_identifier(binding).map_err(wrap)?;
+        check_callee(binding).map_err(wrap)?;
         Ok(Self { session: session.parse().map_err(wrap)?, binding: binding.to_owned() })
     }
 }
@@ -280,6 +281,8 @@ pub struct Link {
     /// Whether the props that a caller says itself go to the target, below those of the target. Props are authority, so
     /// this is said in the project file alone. It stays when the link moves.
     pub accepts_props: bool,
+    /// What chose the target, if nobody did: the rules do, and again whenever sessions come and go.
+    pub rule: Option<Choice>,
     /// The revision that set the target.
     pub revision: Revision,
     /// When that was.
@@ -292,7 +295,7 @@ mod tests {
 
     #[test]
     fn texts_survive_a_round_trip() {
-        for text in ["web/API", "web@pr-7/$a"] {
+        for text in ["web/API", "web@pr-7/$a", "web/my-api"] {
             assert_eq!(text.parse::<LinkName>().unwrap().to_string(), text);
         }
         for text in ["api", "api@green#Admin"] {
@@ -304,7 +307,7 @@ mod tests {
     #[test]
     fn malformed_texts_say_what_a_good_one_looks_like() {
         assert!("API".parse::<LinkName>().unwrap_err().to_string().contains("web/API"));
-        for text in ["/API", "web/", "web/A/B", "web/a-b"] {
+        for text in ["/API", "web/", "web/A/B", "web/a b", "web/-a"] {
             assert!(text.parse::<LinkName>().is_err(), "{text}");
         }
         for text in ["", "#X", "api#", "api#a-b", "api#A#B"] {

@@ -55,7 +55,10 @@ pub async fn retarget(
             Change::Retarget { link, .. } | Change::DefineLink { link, .. } | Change::DropLink(link) => {
                 Some(link.clone())
             }
-            Change::DefineSession { .. } | Change::DropSession(_) => None,
+            Change::Adopt(_)
+            | Change::JoinSession(_)
+            | Change::DefineSession { .. }
+            | Change::DropSession(_) => None,
         })
         .collect();
     let revision = links.change(changes, expected)?;

@@ -176,6 +176,21 @@ impl Router {
         })
     }
 
+    /// Serves the debug port that stands for one link in the registry of a session that joined, on a new unix socket.
+    /// Its services are [`DEFAULT_SERVICE`](super::switch::DEFAULT_SERVICE) and
+    /// [`NAMED_SERVICE`](super::switch::NAMED_SERVICE), and those others of the target's that it offers.
+    ///
+    /// # Errors
+    /// The socket cannot be made.
+    pub fn serve_entry(self: &Arc<Self>, path: &Path, link: LinkName) -> io::Result<Face> {
+        let (shared, lifetime) = (self.shared.clone(), self.lifetime.clone());
+        let (handle, _) = self.thread();
+        self.listen(handle, path, link.to_string(), move |socket| match Plug::new(socket, Vec::new()) {
+            Ok(plug) => lifetime.spawn(shared.serve_entry(link.clone(), plug)),
+            Err(error) => tracing::warn!(%link, %error, "a caller could not be served"),
+        })
+    }
+
     /// Serves a debug port whose services are the sessions, on a new unix socket: for the user's own tools, which may
     /// say what no worker may, such as props.
     ///

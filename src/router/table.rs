@@ -34,6 +34,9 @@ pub struct Session {
     pub classes: Arc<[Class]>,
     /// What its script exports, where that is known.
     pub exports: Option<Arc<Exports>>,
+    /// Whether it joined by itself. Then nobody said what it calls and what it offers: links come as it calls, and
+    /// every export may be one.
+    pub joined: bool,
     /// Whether it takes events.
     pub state: SessionState,
     /// When it entered this state.
@@ -97,6 +100,18 @@ impl Snapshot {
         self.sessions.get(name)
     }
 
+    /// The session that an operator means by a name: that very one, or the only one of that name in any scope.
+    pub fn meant(&self, name: SessionName) -> SessionName {
+        if name.scope().is_some() || self.sessions.contains_key(&name) {
+            return name;
+        }
+        let mut alike = self.sessions.keys().filter(|known| known.name() == name.name());
+        match (alike.next(), alike.next()) {
+            (Some(only), None) => only.clone(),
+            _ => name,
+        }
+    }
+
     /// All links, by name. The direct ways to sessions are none.
     pub fn links(&self) -> Vec<&Arc<Link>> {
         let mut all: Vec<_> = self.links.values().filter(|link| !link.name.is_direct()).collect();
@@ -141,6 +156,9 @@ impl Snapshot {
     /// Follows a link to the newest listening generation of its target.
     pub fn route(&self, name: &LinkName) -> Route {
         let Some(link) = self.links.get(name) else { return Route::Gone };
+        if let Some(choice) = link.rule.as_ref().filter(|choice| choice.session().is_none()) {
+            return Route::Parked(link.clone(), choice.to_string());
+        }
         let session = link.target.session();
         let why = match self.sessions.get(session).map(|session| &session.state) {
             Some(SessionState::Up(generation)) if self.is_doubted(generation) => format!(
@@ -210,6 +228,15 @@ impl Links {
             Some(after) => self.publish_snapshot(after),
             None => before.revision,
         })
+    }
+
+    /// Makes sure that a session that joined has the link by which it calls. Which session is meant the rules say,
+    /// from now on at every change, until an operator says otherwise.
+    pub fn adopt(&self, link: &LinkName) {
+        if self.load().link(link).is_none() {
+            // Refused only if the session has gone; then there is nobody to tell.
+            let _ = self.change(vec![Change::Adopt(link.clone())], None);
+        }
     }
 
     /// Sees every revision from now on. A receiver may skip revisions, but never misses the last one.

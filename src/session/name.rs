@@ -139,6 +139,11 @@ pub fn check_identifier(text: &str) -> Result<(), NameError> {
     }
 }
 
+/// Checks what stands behind the `/` of a link: a binding, or where a session calls others by their names, a name.
+pub fn check_callee(text: &str) -> Result<(), NameError> {
+    check_identifier(text).or_else(|error| check_part("name", text).map_err(|_| error))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -47,20 +47,28 @@ pub struct Services {
     pub default: String,
     /// Where its other exports are: named entrypoints, and Durable Object classes.
     pub named: String,
+    /// What else of its process workers of other sessions may call: the services through which the tool that runs it
+    /// takes queue messages and schedules.
+    pub others: Vec<String>,
 }
 
 impl Services {
     /// One service for everything.
     pub fn alike(name: String) -> Self {
-        Self { default: name.clone(), named: name }
+        Self { default: name.clone(), named: name, others: Vec::new() }
     }
 
     /// The service for an entrypoint; `None` is the default export.
     pub fn of(&self, entrypoint: Option<&str>) -> &str {
         match entrypoint {
-            None => &self.default,
+            None | Some("default") => &self.default,
             Some(_) => &self.named,
         }
+    }
+
+    /// Whether workers of other sessions may call that service by its own name.
+    pub fn has(&self, service: &str) -> bool {
+        self.others.iter().any(|other| other == service)
     }
 }
 

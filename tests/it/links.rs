@@ -106,6 +106,7 @@ impl Model {
                 old.is_none_or(|old| old.0 == target.kind())
             }
             Change::DropLink(link) => self.links.remove(&link.to_string()).is_some(),
+            Change::Adopt(_) | Change::JoinSession(_) => unreachable!("not among those tried here"),
             Change::DefineSession { session, classes, .. } => {
                 self.sessions
                     .insert(session.to_string(), classes.iter().map(|class| class.name.clone()).collect());
@@ -381,4 +382,81 @@ async fn a_retarget_is_in_force_everywhere_before_anything_is_cut() {
         "returned web/ROOMS before 1",
     ];
     assert_eq!(seen, expected);
+}
+
+fn join(name: &str) -> Change {
+    Change::JoinSession(session(name))
+}
+
+fn leads_to(links: &Links, name: &str) -> Result<String, String> {
+    match links.load().route(&link(name)) {
+        Route::Ready(link, generation) => {
+            assert_eq!(*link.target.session(), generation.session);
+            Ok(generation.session.to_string())
+        }
+        Route::Parked(_, why) => Err(why),
+        Route::Gone => Err("gone".to_owned()),
+    }
+}
+
+#[test]
+fn the_rules_lead_the_links_of_sessions_that_joined_until_somebody_else_does() {
+    let links = Links::new();
+    links.change(vec![join("web@main")], None).unwrap();
+    links.adopt(&link("web@main/api"));
+    let why = leads_to(&links, "web@main/api").unwrap_err();
+    assert_eq!(why, "there is no session of that name");
+
+    let comes = |name: &str| {
+        links.change(vec![join(name)], None).unwrap();
+        links.publish(&session(name), up(name, 1));
+    };
+    comes("api@feature");
+    assert_eq!(leads_to(&links, "web@main/api").unwrap(), "api@feature", "the only one");
+    let by_rule = links.snapshot().link(&link("web@main/api")).unwrap().revision;
+    comes("api@other");
+    let why = leads_to(&links, "web@main/api").unwrap_err();
+    assert!(why.contains("api@feature, api@other"), "{why}");
+    comes("api@main");
+    assert_eq!(leads_to(&links, "web@main/api").unwrap(), "api@main", "the same scope");
+    assert!(links.snapshot().link(&link("web@main/api")).unwrap().revision > by_rule);
+
+    links.change(vec![move_to("web@main/api", "api@feature#Admin")], None).unwrap();
+    links.change(vec![Change::DropSession(session("api@other"))], None).unwrap();
+    assert_eq!(leads_to(&links, "web@main/api").unwrap(), "api@feature", "as the operator said");
+    // What is linked before it calls for the first time.
+    links.change(vec![move_to("web@main/my-queue", "api@main")], None).unwrap();
+    assert_eq!(leads_to(&links, "web@main/my-queue").unwrap(), "api@main");
+}
+
+#[test]
+fn what_goes_where_it_went_keeps_its_revision_though_another_rule_says_so() {
+    let links = Links::new();
+    links.change(vec![join("web"), join("api")], None).unwrap();
+    links.adopt(&link("web/api"));
+    let first = links.snapshot().link(&link("web/api")).unwrap().clone();
+    links.change(vec![join("api@x"), join("unrelated")], None).unwrap();
+    assert_eq!(links.snapshot().link(&link("web/api")).unwrap().revision, first.revision);
+    // A session that a rule leads to may go at any time.
+    links.change(vec![Change::DropSession(session("api"))], None).unwrap();
+    assert_eq!(links.snapshot().link(&link("web/api")).unwrap().target.to_string(), "api@x");
+}
+
+#[test]
+fn only_sessions_that_joined_get_links_as_they_call() {
+    let links = table();
+    links.adopt(&link("web/other"));
+    assert!(matches!(links.load().route(&link("web/other")), Route::Gone));
+    let refused = links.change(vec![move_to("web/other", "plain")], None);
+    assert!(matches!(refused, Err(ChangeError::UnknownLink { .. })));
+}
+
+#[test]
+fn a_name_without_a_scope_means_the_only_one_of_it() {
+    let links = Links::new();
+    links.change(vec![join("web@main"), join("api@a"), join("api@b")], None).unwrap();
+    let now = links.snapshot();
+    for (name, meant) in [("web", "web@main"), ("api", "api"), ("api@a", "api@a"), ("none", "none")] {
+        assert_eq!(now.meant(session(name)), session(meant));
+    }
 }

@@ -18,11 +18,11 @@ use super::operator::Operator;
 use super::problem::{Code, Problem};
 use super::rows;
 use super::shape::{
-    ChangeRequest, Changed, Events, Links as LinkRows, Reloaded, Sessions as SessionRows, Status, Stopped,
-    millis,
+    ChangeRequest, Changed, Events, Links as LinkRows, Move, Reloaded, Sessions as SessionRows, Status,
+    Stopped, millis,
 };
 use crate::router::switch::Counts;
-use crate::router::{Change, Face, LinkName, Links, Moved, Router, retarget};
+use crate::router::{Aim, Change, Face, LinkName, Links, Moved, Router, retarget};
 use crate::session::{
     Host, OutputSink, Project, RuntimeDir, SessionName, SessionSink, SessionState, Sessions, Times, survey,
 };
@@ -184,12 +184,14 @@ impl Operator for Daemon {
         if self.stopping.is_cancelled() {
             return Err(worker::going_down());
         }
-        let names: Vec<_> = request.changes.iter().map(|change| change.link.clone()).collect();
-        let changes = request.changes.iter().cloned().map(|change| Change::Retarget {
-            link: change.link,
-            to: change.target,
-            props: change.props,
+        let now = self.table.snapshot();
+        let changes = request.changes.iter().cloned().map(|Move { link, target, props }| {
+            let link = LinkName::new(now.meant(link.session), link.binding);
+            (link, Aim { session: now.meant(target.session), ..target }, props)
         });
+        let changes: Vec<_> = changes.collect();
+        let names: Vec<_> = changes.iter().map(|(link, ..)| link.clone()).collect();
+        let changes = changes.into_iter().map(|(link, to, props)| Change::Retarget { link, to, props });
         let moved = self.see_through(changes.collect(), &request).await?;
         if request.wait {
             moved.settled(&*self.router).await;

@@ -44,8 +44,9 @@ pub(super) fn plan(old: Option<&Project>, new: &Project, now: &Snapshot) -> Plan
     for name in gone.map(|link| &link.name).filter(|name| new.session(&name.session).is_some()) {
         plan.after.push(Change::DropLink(name.clone()));
     }
-    let gone =
-        now.sessions().into_iter().map(|session| &session.name).filter(|name| new.session(name).is_none());
+    // Those that joined by themselves go by themselves.
+    let declared = now.sessions().into_iter().filter(|session| !session.joined).map(|session| &session.name);
+    let gone = declared.filter(|name| new.session(name).is_none());
     plan.after.extend(gone.cloned().map(Change::DropSession));
     let (had, has) = (old.map(faces).unwrap_or_default(), faces(new));
     plan.open = has.difference(&had).cloned().collect();
@@ -170,7 +171,7 @@ pub(super) fn relinked(changes: &[Change], now: &Snapshot) -> Vec<LinkName> {
                 names.push(link.clone());
             }
             Change::DropSession(session) => names.extend(links_of(session, now)),
-            Change::DefineSession { .. } => {}
+            Change::DefineSession { .. } | Change::JoinSession(_) | Change::Adopt(_) => {}
         }
     }
     names.sort();

@@ -114,6 +114,11 @@ impl Caller {
             }
         };
         match wanted {
+            Wanted::Entry(EntryKey { service: Some(service), .. }) if !generation.services.has(&service) => {
+                self.shared.count_failed();
+                let text = format!("{} has no service {service} for others.", generation.session);
+                net.engine.fail(event.call, Exception::failed(text));
+            }
             Wanted::Entry(key) => self.start_on_entrypoint(net, event.call, index, key),
             Wanted::Actor { class, id } => self.start_on_actor(net, event.call, index, &class, &id),
         }
@@ -206,7 +211,11 @@ impl Caller {
         if let Some(entry) = lease.entry(&key) {
             return net.engine.forward(call, &entry.cap);
         }
-        let service = lease.generation.services.of(key.entrypoint.as_deref());
+        let services = &lease.generation.services;
+        let service = match &key.service {
+            None => services.of(key.entrypoint.as_deref()),
+            Some(special) => special,
+        };
         let content = object::get_entrypoint(service, &key);
         let question = net.engine.call(&lease.port.cap, ask(0, content));
         let cap = net.engine.pipeline(question, &[0]);
@@ -353,7 +362,7 @@ fn ask(method: u16, content: Content) -> Outgoing {
 /// What an event needs: what its link says, and where that leaves something open, what its caller said.
 fn wanted(link: &Link, entry: &Entry) -> Result<Wanted, Exception> {
     match (&link.target, &entry.asked) {
-        (Target::Entrypoint { entrypoint, props, .. }, Asked::Entrypoint { name, props: asked }) => {
+        (Target::Entrypoint { entrypoint, props, .. }, Asked::Entrypoint { name, props: asked, service }) => {
             if let (Some(fixed), Some(name)) = (entrypoint, name)
                 && fixed != name
             {
@@ -372,7 +381,8 @@ fn wanted(link: &Link, entry: &Entry) -> Result<Wanted, Exception> {
             }
             let entrypoint = entrypoint.clone().or_else(|| name.clone());
             let props = props.as_ref().map(ToString::to_string);
-            Ok(Wanted::Entry(EntryKey { entrypoint, props, asked: asked.clone() }))
+            let service = service.clone();
+            Ok(Wanted::Entry(EntryKey { entrypoint, service, props, asked: asked.clone() }))
         }
         (Target::ActorClass { class, .. }, Asked::Actor { id, .. }) => {
             Ok(Wanted::Actor { class: class.clone(), id: id.clone() })

@@ -37,6 +37,8 @@ pub(super) struct Caller {
     pub trace: Option<EngineTrace>,
     /// Who calls, for messages.
     name: String,
+    /// Whether its links come as it calls.
+    adopts: bool,
     plug: Option<(Plug, Object)>,
     conn: Option<ConnId>,
     objects: FastMap<u64, Object>,
@@ -73,6 +75,15 @@ impl Shared {
         self.serve(session.to_string(), Object::Port(Services::LinksOf(session)), plug)
     }
 
+    /// A task that serves one caller of the face that stands for a link in its registry.
+    pub fn serve_entry(
+        self: &Arc<Self>,
+        link: LinkName,
+        plug: Plug,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        self.serve(link.to_string(), Object::Port(Services::Link(link)), plug)
+    }
+
     /// A task that serves one of the user's own tools: every session is a service.
     pub fn serve_sessions(self: &Arc<Self>, plug: Plug) -> impl Future<Output = ()> + Send + use<> {
         self.serve("a tool".to_owned(), Object::Port(Services::Sessions), plug)
@@ -90,6 +101,7 @@ impl Shared {
             membership: self.join(),
             trace,
             name,
+            adopts: matches!(bootstrap, Object::Port(Services::Link(_))),
             plug: Some((plug, bootstrap)),
             conn: None,
             objects: FastMap::default(),
@@ -134,6 +146,9 @@ impl Caller {
         };
         match made {
             Ok(entry) => {
+                if self.adopts {
+                    self.shared.links.adopt(&entry.link);
+                }
                 let cap = self.add_object(&mut net.engine, Object::Entry(Arc::new(entry)));
                 net.engine.respond(call, &Content::capabilities(1), vec![Some(cap)]);
             }

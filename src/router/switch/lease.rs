@@ -20,6 +20,8 @@ pub(super) const ENTRIES_KEPT: usize = 32;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct EntryKey {
     pub entrypoint: Option<String>,
+    /// A service of the target's own, instead of its worker.
+    pub service: Option<String>,
     /// The link's.
     pub props: Option<String>,
     /// The caller's, where the link accepts them.

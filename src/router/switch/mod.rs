@@ -15,6 +15,7 @@ mod shared;
 mod trace;
 
 pub use caller::Entry;
+pub use object::{DEFAULT_SERVICE, NAMED_SERVICE};
 pub use shared::{Counts, FirstEvent, Settings, Shared};
 pub(super) use shared::{Cuttable, Ticket, Waits};
 pub use trace::TraceFile;

@@ -12,6 +12,11 @@ use crate::session::SessionName;
 use crate::wire::build::Content;
 use crate::wire::exception::{Exception, Kind};
 
+/// What a registry entry of ours calls the service of the target's default export, and that of its other exports.
+pub const DEFAULT_SERVICE: &str = "default";
+/// See [`DEFAULT_SERVICE`].
+pub const NAMED_SERVICE: &str = "named";
+
 /// What stands behind an id of ours.
 #[derive(Debug, Clone)]
 pub(super) enum Object {
@@ -26,14 +31,23 @@ pub(super) enum Object {
 pub(super) enum Services {
     /// The links of a calling session, by their bindings.
     LinksOf(SessionName),
+    /// One link, whatever a service is called: what stands in the registry of a session that joined leads here. Their
+    /// names say which of the target's services is meant; see [`Asked::Entrypoint`].
+    Link(LinkName),
     /// The sessions: for the user's own tools.
     Sessions,
 }
 
 impl Services {
+    /// Whether it is neither the default export nor the others of the one link's target.
+    fn is_special(&self, service: &str) -> bool {
+        matches!(self, Services::Link(_)) && !matches!(service, DEFAULT_SERVICE | NAMED_SERVICE)
+    }
+
     fn link(&self, service: String) -> Result<LinkName, Exception> {
         match self {
             Services::LinksOf(session) => Ok(LinkName::new(session.clone(), service)),
+            Services::Link(link) => Ok(link.clone()),
             Services::Sessions => {
                 let session = service.parse().map_err(|error| {
                     refuse(format!("There is no session `{service}`: {error}. `jackfield ls` shows them."))
@@ -61,6 +75,8 @@ pub(super) enum Asked {
         name: Option<String>,
         /// Good only where the link accepts them.
         props: Option<AskedProps>,
+        /// A service of the target's own that is no worker: the tool that runs the caller knows it by name.
+        service: Option<String>,
     },
     /// An object of a class.
     Actor { class: String, id: String },
@@ -69,7 +85,7 @@ pub(super) enum Asked {
 impl Entry {
     /// The link's own target, as it is.
     pub fn of(link: LinkName) -> Self {
-        Entry { link, asked: Asked::Entrypoint { name: None, props: None } }
+        Entry { link, asked: Asked::Entrypoint { name: None, props: None, service: None } }
     }
 }
 
@@ -147,14 +163,16 @@ fn read(
         };
         let name = params.has_entrypoint().then(|| params.get_entrypoint()).transpose()?;
         let name = name.map(|name| name.to_string()).transpose()?;
-        (params.get_service()?.to_string()?, Asked::Entrypoint { name, props })
+        let service = params.get_service()?.to_string()?;
+        let special = services.is_special(&service).then(|| service.clone());
+        (service, Asked::Entrypoint { name, props, service: special })
     };
     Ok(services.link(service).map(|link| Entry { link, asked }))
 }
 
 /// Parameters of getEntrypoint.
 pub(super) fn get_entrypoint(service: &str, key: &EntryKey) -> Content {
-    let EntryKey { entrypoint, props, asked } = key;
+    let EntryKey { entrypoint, props, asked, .. } = key;
     let texts =
         service.len() + entrypoint.as_ref().map_or(0, String::len) + props.as_ref().map_or(0, String::len);
     // Where both say props, the caller's properties are written twice, and each of the link's becomes a struct: nine

@@ -1,0 +1,95 @@
+//! Which session a caller means by a worker's name, where no link says so.
+//!
+//! The rules are few and fixed, and never ask who came first:
+//!
+//! 1. the session of that name in the caller's own scope;
+//! 2. else the only session of that name;
+//! 3. else none: the event waits, and is told what there is.
+//!
+//! A session that is down counts: a name keeps its meaning while its session restarts.
+
+use std::fmt;
+
+use crate::session::{Nearest, SessionName};
+
+/// What the rules say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// The session of the caller's own scope.
+    SameScope(SessionName),
+    /// The only one of that name.
+    Only(SessionName),
+    /// There is none of that name.
+    Missing(Nearest),
+    /// There are several, and none in the caller's scope. By name.
+    Ambiguous(Vec<SessionName>),
+}
+
+impl Choice {
+    /// Chooses what `name` means to `caller`.
+    pub fn of<'a>(
+        caller: &SessionName,
+        name: &str,
+        sessions: impl Iterator<Item = &'a SessionName> + Clone,
+    ) -> Self {
+        let mut found: Vec<_> = sessions.clone().filter(|session| session.name() == name).cloned().collect();
+        if let Some(own) = found.iter().find(|session| session.scope() == caller.scope()) {
+            return Self::SameScope(own.clone());
+        }
+        found.sort();
+        match found.len() {
+            0 => Self::Missing(Nearest::of(&name, sessions.map(SessionName::name))),
+            1 => Self::Only(found.swap_remove(0)),
+            _ => Self::Ambiguous(found),
+        }
+    }
+
+    /// The session that was chosen.
+    pub fn session(&self) -> Option<&SessionName> {
+        match self {
+            Self::SameScope(session) | Self::Only(session) => Some(session),
+            Self::Missing(_) | Self::Ambiguous(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SameScope(session) => write!(f, "{session} is the one in the caller's own scope"),
+            Self::Only(session) => write!(f, "{session} is the only one of that name"),
+            Self::Missing(nearest) => write!(f, "there is no session of that name{nearest}"),
+            Self::Ambiguous(all) => {
+                let all: Vec<_> = all.iter().map(SessionName::to_string).collect();
+                write!(f, "several have that name, and none is in the caller's scope: {}", all.join(", "))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> SessionName {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn same_scope_then_the_only_one_and_never_the_first() {
+        let choose = |caller: &str, all: &[&str]| {
+            let all: Vec<_> = all.iter().map(|text| name(text)).collect();
+            let there = Choice::of(&name(caller), "api", all.iter());
+            assert_eq!(there, Choice::of(&name(caller), "api", all.iter().rev()), "the order decides");
+            there
+        };
+        assert_eq!(choose("web@x", &["api@x", "api@y"]), Choice::SameScope(name("api@x")));
+        assert_eq!(choose("web", &["api", "api@y"]), Choice::SameScope(name("api")));
+        assert_eq!(choose("web@x", &["api@y", "web@x"]), Choice::Only(name("api@y")));
+        assert_eq!(choose("web", &["api@y"]), Choice::Only(name("api@y")));
+        let both = vec![name("api"), name("api@y")];
+        assert_eq!(choose("web@x", &["api@y", "api"]), Choice::Ambiguous(both));
+        assert!(choose("web", &["apl"]).to_string().contains("apl"));
+        assert!(matches!(choose("web", &[]), Choice::Missing(_)));
+    }
+}
