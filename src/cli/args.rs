@@ -12,6 +12,22 @@ Exit codes:
   2  the command line or the project file is wrong; nothing was changed
   3  no daemon answers for this project";
 
+/// The same below the form of a fake.
+const FAKING: &str = r#"A fake, like
+
+  { "fetch":      { "GET /items": { "json": [1, 2] }, "*": { "status": 404, "delay": 250 } },
+    "methods":    { "add": { "returns": 3 }, "boom": { "throws": ["error", "TypeError", "no"] } },
+    "properties": { "version": { "returns": "1.0" } } }
+
+lasts until no link leads to it: `jackfield retarget LINK TARGET` moves a link away, and this command,
+given again, replaces it. All keys are in the README.
+
+Exit codes:
+  0  done
+  1  it failed, or the daemon refused; the message says why
+  2  the command line or the file is wrong; nothing was changed
+  3  no daemon answers for this project"#;
+
 /// The same for commands that speak to workers.
 const CALLING: &str = "\
 Scheduled, queue and alarm events cannot be sent: a debug port does not carry them.
@@ -54,6 +70,9 @@ pub(super) enum Command {
     /// Move links to other targets while everything runs
     #[command(after_help = EXIT_CODES)]
     Retarget(RetargetArgs),
+    /// Lead links to a fake, which answers as a JSON file says
+    #[command(after_help = FAKING)]
+    Fake(FakeArgs),
     /// Call a method of a worker, or of a Durable Object
     #[command(after_help = CALLING)]
     Call(CallArgs),
@@ -113,6 +132,22 @@ pub(super) struct RetargetArgs {
     /// What the target finds as ctx.props, for one pair; a JSON object
     #[arg(long, value_name = "JSON")]
     pub(super) props: Option<String>,
+    /// Break calls, streams and WebSockets that began before, instead of letting them end
+    #[arg(long)]
+    pub(super) cut: bool,
+    /// Return when all that began before has ended
+    #[arg(long)]
+    pub(super) wait: bool,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct FakeArgs {
+    /// Links, like `web/API`, and the fake's file, or - for standard input; all links are moved in one
+    /// step, or none
+    #[arg(value_names = ["LINK", "FILE"], num_args = 2.., required = true)]
+    pub(super) words: Vec<String>,
     /// Break calls, streams and WebSockets that began before, instead of letting them end
     #[arg(long)]
     pub(super) cut: bool,
@@ -219,6 +254,7 @@ impl Args {
             Command::Up(args) => args.json,
             Command::Demo(args) => args.json,
             Command::Retarget(args) => args.output.json,
+            Command::Fake(args) => args.output.json,
             Command::Fetch(args) => args.json,
             Command::Call(args) => args.json,
             Command::Get(args) => args.json,

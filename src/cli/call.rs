@@ -3,7 +3,6 @@
 use std::io::Read;
 use std::path::Path as File;
 
-use anstyle::{AnsiColor, Style};
 use futures::TryStreamExt;
 use serde_json::{Value, json};
 
@@ -13,7 +12,8 @@ use super::out::Out;
 use super::reach::Reach;
 use super::screen;
 use super::target::Target;
-use crate::client::{CallError, Path, Promise, ReadableStream, Thrown};
+use super::thrown;
+use crate::client::{CallError, Path, Promise, ReadableStream};
 use crate::wire::v8::{JsValue, Options, from_text, to_text};
 
 /// What is to be called or got, checked.
@@ -111,7 +111,7 @@ pub(super) async fn run(reach: &Reach, settings: CallSettings, as_json: bool) ->
         Some(arguments) => entrypoint.call(path, arguments),
         None => entrypoint.get(path),
     };
-    let value = (&mut promise).await.map_err(|error| failure(error, as_json))?;
+    let value = (&mut promise).await.map_err(failure)?;
     // What the worker gave lives as long as the promise: its streams are read before that is dropped.
     if let Some(stream) = ReadableStream::take(&value) {
         return pour(stream).await;
@@ -127,7 +127,7 @@ pub(super) async fn run(reach: &Reach, settings: CallSettings, as_json: bool) ->
 async fn pour(stream: ReadableStream) -> Result<(), Failure> {
     let mut out = Out::at_once();
     let mut body = stream.into_body();
-    while let Some(bytes) = body.try_next().await.map_err(Failure::failed)? {
+    while let Some(bytes) = body.try_next().await.map_err(thrown::broken)? {
         if !out.write(&bytes)? {
             return Ok(());
         }
@@ -135,41 +135,12 @@ async fn pour(stream: ReadableStream) -> Result<(), Failure> {
     Ok(out.end()?)
 }
 
-fn failure(error: CallError, as_json: bool) -> Failure {
+fn failure(error: CallError) -> Failure {
+    let failure = Failure::failed(&error).advised(error.advice());
     match error.thrown() {
-        Some(thrown) if as_json => match to_text(&thrown.to_value()) {
-            Ok(value) => Failure::failed(&error).beside("thrown", value),
-            Err(_) => Failure::failed(&error),
-        },
-        Some(thrown) => Failure::failed(&error).below(account(thrown)),
-        None => Failure::failed(&error),
+        Some(thrown) => thrown::carried(failure, thrown),
+        None => failure,
     }
-}
-
-/// The rest of an error, under its message: what it carries, and where it was thrown.
-fn account(thrown: &Thrown) -> String {
-    let faint = Style::new().dimmed();
-    let key = Style::new().fg_color(Some(AnsiColor::Cyan.into()));
-    let options = Options { depth: Some(4), ..Options::default() };
-    let mut lines: Vec<String> = Vec::new();
-    for (name, value) in &thrown.properties {
-        lines.push(format!("  {key}{name}:{key:#} {}", value.as_ref().inspect(&options)));
-    }
-    let flags = [
-        (thrown.retryable, "retryable"),
-        (thrown.overloaded, "overloaded"),
-        (thrown.durable_object_reset, "durable object reset"),
-    ];
-    let flags: Vec<_> = flags.into_iter().filter(|(is, _)| *is).map(|(_, name)| name).collect();
-    if !flags.is_empty() {
-        lines.push(format!("  {faint}({}){faint:#}", flags.join(", ")));
-    }
-    // The first lines of a stack repeat the error itself.
-    let frames = thrown.stack.iter().flat_map(|stack| stack.lines());
-    for frame in frames.filter(|line| line.trim_start().starts_with("at ")) {
-        lines.push(format!("  {faint}{}{faint:#}", frame.trim()));
-    }
-    lines.join("\n")
 }
 
 #[cfg(test)]

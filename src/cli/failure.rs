@@ -76,6 +76,16 @@ impl Failure {
         Self { hint: Some(hint.into()), ..self }
     }
 
+    /// Advice with which the message may end: it gets a line of its own.
+    pub(super) fn advised(self, advice: Option<&str>) -> Self {
+        let Some(advice) = advice else { return self };
+        let message = match self.message.strip_suffix(advice) {
+            Some(message) => message.trim_end_matches([' ', ';']).to_owned(),
+            None => self.message,
+        };
+        Self { message, hint: Some(advice.trim_end_matches('.').to_owned()), ..self }
+    }
+
     fn blank() -> Self {
         Self {
             exit: Exit::Failed,

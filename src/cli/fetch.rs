@@ -16,7 +16,8 @@ use super::out::Out;
 use super::reach::Reach;
 use super::screen;
 use super::target::Target;
-use crate::client::{Body, BodyError, Cf};
+use super::thrown;
+use crate::client::{Body, Cf, FetchError};
 
 /// What is to be sent, checked.
 #[derive(Debug)]
@@ -141,7 +142,7 @@ pub(super) async fn run(reach: &Reach, settings: FetchSettings, as_json: bool) -
     if let Some(cf) = &settings.cf {
         request.extensions_mut().insert(Cf::new(cf));
     }
-    let answer = entrypoint.fetch(request).await.map_err(Failure::failed)?;
+    let answer = entrypoint.fetch(request).await.map_err(failure)?;
     let status = answer.status();
     if as_json {
         print_json(answer).await?;
@@ -155,7 +156,7 @@ pub(super) async fn run(reach: &Reach, settings: FetchSettings, as_json: bool) -
             out.write(head(&answer).as_bytes())?;
         }
         let mut body = answer.into_body();
-        while let Some(bytes) = body.try_next().await.map_err(broken)? {
+        while let Some(bytes) = body.try_next().await.map_err(thrown::broken)? {
             if !out.write(&bytes)? {
                 break;
             }
@@ -168,8 +169,12 @@ pub(super) async fn run(reach: &Reach, settings: FetchSettings, as_json: bool) -
     }
 }
 
-fn broken(error: BodyError) -> Failure {
-    Failure::failed(error)
+fn failure(error: FetchError) -> Failure {
+    let failure = Failure::failed(&error).advised(error.advice());
+    match error.thrown() {
+        Some(thrown) => thrown::carried(failure, &thrown),
+        None => failure,
+    }
 }
 
 async fn body(data: &Data) -> Result<Body, Failure> {
@@ -188,7 +193,7 @@ async fn body(data: &Data) -> Result<Body, Failure> {
                 match part.strip_prefix('@') {
                     // Line ends are left out of what -d reads; --data-binary keeps them.
                     Some(file) => {
-                        let read = from_file(file).await?.bytes().await.map_err(broken)?;
+                        let read = from_file(file).await?.bytes().await.map_err(thrown::broken)?;
                         whole.extend(read.into_iter().filter(|byte| !matches!(byte, b'\r' | b'\n')));
                     }
                     None => whole.extend_from_slice(part.as_bytes()),
@@ -231,7 +236,7 @@ async fn print_json(answer: Response<Body>) -> Result<(), Failure> {
         .iter()
         .map(|(name, value)| json!([name.as_str(), String::from_utf8_lossy(value.as_bytes())]))
         .collect();
-    let body = answer.into_body().bytes().await.map_err(broken)?;
+    let body = answer.into_body().bytes().await.map_err(thrown::broken)?;
     let (key, body) = match std::str::from_utf8(&body) {
         Ok(text) => ("body", text.to_owned()),
         Err(_) => ("body_hex", hex::encode(&body)),

@@ -1,5 +1,7 @@
 //! `jackfield links`
 
+use std::path::Path;
+
 use super::failure::Failure;
 use super::place::Place;
 use super::screen::{self, Cell, STRONG};
@@ -34,10 +36,17 @@ pub(super) fn table(links: &[LinkRow]) -> String {
     screen::table(heads, rows.collect())
 }
 
+/// What a fake is known by.
+pub(super) fn file_name(file: &Path) -> String {
+    let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
+    name.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
 /// Props can be long and secret; that there are some is what matters in a list.
 fn target(row: &LinkRow) -> String {
-    match row.props {
-        Some(_) => format!("{} +props", row.target),
-        None => row.target.to_string(),
+    match (&row.props, &row.fake) {
+        (Some(_), _) => format!("{} +props", row.target),
+        (None, Some(file)) => format!("{} ({})", row.target, file_name(file)),
+        (None, None) => row.target.to_string(),
     }
 }

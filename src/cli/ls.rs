@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::failure::Failure;
+use super::links::file_name;
 use super::place::Place;
 use super::screen::{self, Cell, FAINT, STRONG};
 use crate::control::shape::{SessionRow, Sessions, millis};
@@ -30,7 +31,10 @@ fn table(sessions: &Sessions) -> String {
             Cell::state(row.state),
             Cell::new(screen::ago(Duration::from_millis(now.saturating_sub(row.since_ms)))).right(),
             Cell::or_dash(row.pid).right(),
-            Cell::or_dash(Some(row.entrypoints.join(",")).filter(|names| !names.is_empty())),
+            match &row.fake {
+                Some(file) => Cell::new(format!("any ({})", file_name(file))),
+                None => Cell::or_dash(Some(row.entrypoints.join(",")).filter(|names| !names.is_empty())),
+            },
             Cell::or_dash(row.url.as_ref()).style(FAINT),
         ]
     });

@@ -8,6 +8,7 @@ mod call;
 mod demo;
 mod down;
 mod failure;
+mod fake;
 mod fetch;
 mod links;
 mod ls;
@@ -20,6 +21,7 @@ mod retarget;
 mod screen;
 mod settings;
 mod target;
+mod thrown;
 mod up;
 
 use std::io::IsTerminal;
@@ -60,6 +62,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Settings::Ls(place) => runtime()?.block_on(ls::run(&place, as_json)),
         Settings::Links(place) => runtime()?.block_on(links::run(&place, as_json)),
         Settings::Retarget(place, change) => runtime()?.block_on(retarget::run(&place, &change, as_json)),
+        Settings::Fake(place, fake) => runtime()?.block_on(fake::run(&place, &fake, as_json)),
         Settings::Call(reach, settings) => runtime()?.block_on(call::run(&reach, *settings, as_json)),
         Settings::Fetch(reach, settings) => runtime()?.block_on(fetch::run(&reach, *settings, as_json)),
         Settings::Down(place) => runtime()?.block_on(down::run(&place, as_json)),

@@ -27,7 +27,9 @@ impl Reach {
     ) -> Result<Self, Failure> {
         let ReachArgs { at, unique_key, props: _ } = args;
         let Some(at) = at else { return place().map(Reach::Router) };
-        let address = at.parse().map_err(|error: AddressError| Failure::usage(format!("--at: {error}")))?;
+        let address = at.parse().map_err(|error: AddressError| {
+            Failure::usage(format!("--at: {error}")).advised(Some(error.advice()))
+        })?;
         Ok(Reach::At { address, unique_key: unique_key.clone() })
     }
 
@@ -87,6 +89,6 @@ impl Reach {
 
 impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
-        Failure::unreachable(error)
+        Failure::unreachable(&error).advised(Some(error.advice()))
     }
 }

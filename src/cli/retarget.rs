@@ -9,7 +9,8 @@ use super::failure::Failure;
 use super::links;
 use super::place::Place;
 use super::screen;
-use crate::control::shape::ChangeRequest;
+use crate::control::ClientError;
+use crate::control::shape::{ChangeRequest, Changed};
 
 /// Before this a bar would only flicker.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -19,12 +20,19 @@ const WAITING: &str = "moved; waiting for calls, streams and WebSockets that beg
                        waiting; `--cut` breaks them)";
 
 pub(super) async fn run(place: &Place, change: &ChangeRequest, as_json: bool) -> Result<(), Failure> {
-    let client = place.client();
-    let request = client.change(change);
+    report(place.client().change(change), change.wait, as_json).await
+}
+
+/// Waits for a change of links, and shows the links that it moved.
+pub(super) async fn report(
+    request: impl Future<Output = Result<Changed, ClientError>>,
+    wait: bool,
+    as_json: bool,
+) -> Result<(), Failure> {
     let mut request = std::pin::pin!(request);
     let changed = tokio::select! {
         changed = &mut request => changed?,
-        () = tokio::time::sleep(PATIENCE), if change.wait => {
+        () = tokio::time::sleep(PATIENCE), if wait => {
             // A bar is hidden by itself where standard error is not a terminal; a line is not.
             if !std::io::stderr().is_terminal() {
                 screen::note(WAITING);

@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::fetch::FetchSettings;
 use super::place::Place;
 use super::reach::Reach;
-use crate::control::shape::{ChangeRequest, Move};
+use crate::control::shape::{ChangeRequest, FakeRequest, Move};
 use crate::router::{Aim, LinkName};
 
 /// A whole day; more than that is a slip, and `Duration` refuses what is not a number at all.
@@ -27,6 +27,7 @@ pub(super) enum Settings {
     Ls(Place),
     Links(Place),
     Retarget(Place, ChangeRequest),
+    Fake(Place, FakeRequest),
     Fetch(Reach, Box<FetchSettings>),
     Call(Reach, Box<CallSettings>),
     Down(Place),
@@ -58,6 +59,10 @@ impl Settings {
             Command::Retarget(args) => {
                 let change = change(args)?;
                 Self::Retarget(place(file)?, change)
+            }
+            Command::Fake(args) => {
+                let fake = super::fake::request(args, here)?;
+                Self::Fake(place(file)?, fake)
             }
             Command::Call(args) => {
                 let reach = Reach::of(&args.reach, || place(file));

@@ -11,14 +11,23 @@ pub enum Address {
     Unix(PathBuf),
 }
 
+const FORMS: &str = "write `HOST:PORT`, `unix:/PATH` or a path";
+
 /// Why a text is no address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not an address: {why}; write `HOST:PORT`, `unix:/PATH` or a path")]
+#[error("`{text}` is not an address: {why}; {FORMS}")]
 pub struct AddressError {
     /// What was given.
     pub text: String,
     /// What is wrong with it.
     pub why: &'static str,
+}
+
+impl AddressError {
+    /// What to do next, as the message ends with it.
+    pub fn advice(&self) -> &'static str {
+        FORMS
+    }
 }
 
 impl FromStr for Address {

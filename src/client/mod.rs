@@ -9,6 +9,7 @@ mod body;
 mod entrypoint;
 mod error;
 mod event;
+pub mod fake;
 mod fetch;
 mod rpc;
 pub mod serve;

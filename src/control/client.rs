@@ -16,7 +16,7 @@ use tokio::net::UnixStream;
 
 use super::problem::{Problem, Refusal};
 use super::server::is_own;
-use super::shape::{ChangeRequest, Changed, Links, Reloaded, Sessions, Status, Stopped};
+use super::shape::{ChangeRequest, Changed, FakeRequest, Links, Reloaded, Sessions, Status, Stopped};
 
 /// The largest answer that is read. Thousands of links with props stay far below it.
 const MAX_ANSWER: usize = 64 << 20;
@@ -96,6 +96,11 @@ impl Client {
     /// Moves links, all or none.
     pub async fn change(&self, change: &ChangeRequest) -> Result<Changed, ClientError> {
         self.post("/v1/links", change).await
+    }
+
+    /// Leads links to a fake, all or none.
+    pub async fn fake(&self, fake: &FakeRequest) -> Result<Changed, ClientError> {
+        self.post("/v1/fakes", fake).await
     }
 
     /// Makes the daemon read its project again.

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use super::problem::Problem;
-use super::shape::{ChangeRequest, Changed, Links, Reloaded, Sessions, Status, Stopped};
+use super::shape::{ChangeRequest, Changed, FakeRequest, Links, Reloaded, Sessions, Status, Stopped};
 
 /// The daemon as the API sees it. One method a request; see [`shape`](super::shape) for what each promises.
 ///
@@ -22,6 +22,9 @@ pub trait Operator: Send + Sync + 'static {
 
     /// Moves links, all or none.
     fn change(&self, request: ChangeRequest) -> impl Future<Output = Result<Changed, Problem>> + Send;
+
+    /// Leads links to a fake, all or none.
+    fn fake(&self, request: FakeRequest) -> impl Future<Output = Result<Changed, Problem>> + Send;
 
     /// Reads the project again and applies it as a whole, or changes nothing.
     fn reload(&self) -> impl Future<Output = Result<Reloaded, Problem>> + Send;

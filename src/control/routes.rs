@@ -13,11 +13,14 @@ use serde::de::DeserializeOwned;
 
 use super::operator::Operator;
 use super::problem::{Code, Problem, Refusal};
-use super::shape::ChangeRequest;
+use super::shape::{ChangeRequest, FakeRequest};
 use crate::session::Nearest;
 
 /// The largest body of a request. A change of a thousand links, with props, stays below it.
 pub const MAX_BODY: usize = 1 << 20;
+
+/// The largest fake, with what belongs to the request around it. Its answers are kept in memory.
+pub const MAX_FAKE: usize = 16 << 20;
 
 /// How long a body may take. It comes from the same machine.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -30,6 +33,7 @@ const PATHS: &[(&str, &[Method])] = &[
     ("/v1/status", GET),
     ("/v1/sessions", GET),
     ("/v1/links", &[Method::GET, Method::POST]),
+    ("/v1/fakes", POST),
     ("/v1/reload", POST),
     ("/v1/down", POST),
 ];
@@ -74,8 +78,12 @@ where
         ("GET", "/v1/sessions") => Ok(json(StatusCode::OK, &operator.sessions())),
         ("GET", "/v1/links") => Ok(json(StatusCode::OK, &operator.links())),
         ("POST", "/v1/links") => {
-            let change: ChangeRequest = read(request).await?;
+            let change: ChangeRequest = read(request, MAX_BODY).await?;
             Ok(json(StatusCode::OK, &operator.change(change).await?))
+        }
+        ("POST", "/v1/fakes") => {
+            let fake: FakeRequest = read(request, MAX_FAKE).await?;
+            Ok(json(StatusCode::OK, &operator.fake(fake).await?))
         }
         ("POST", "/v1/reload") => Ok(json(StatusCode::OK, &operator.reload().await?)),
         ("POST", "/v1/down") => Ok(json(StatusCode::OK, &operator.down().await?)),
@@ -108,7 +116,7 @@ fn no_such_path(path: &str) -> Problem {
         .hint(format!("the paths are {}", all.join(", ")))
 }
 
-async fn read<T, B>(request: Request<B>) -> Result<T, Problem>
+async fn read<T, B>(request: Request<B>, limit: usize) -> Result<T, Problem>
 where
     T: DeserializeOwned,
     B: Body,
@@ -119,12 +127,12 @@ where
         return Err(Problem::new(Code::BadRequest, format!("the body's content type is `{kind}`, not JSON"))
             .hint("send the header `content-type: application/json`"));
     }
-    let body = Limited::new(request.into_body(), MAX_BODY).collect();
+    let body = Limited::new(request.into_body(), limit).collect();
     let body = match tokio::time::timeout(BODY_TIMEOUT, body).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            return Err(Problem::new(Code::TooLarge, format!("the body is larger than {MAX_BODY} bytes"))
-                .hint("change fewer links at a time"));
+            return Err(Problem::new(Code::TooLarge, format!("the body is larger than {limit} bytes"))
+                .hint("say less at a time"));
         }
         Ok(Err(error)) => return Err(Problem::new(Code::BadRequest, format!("the body broke off: {error}"))),
         Err(_) => {

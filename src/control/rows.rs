@@ -49,13 +49,15 @@ fn session_row(session: &Session, url: Option<String>) -> SessionRow {
         entrypoints: entrypoints(session, generation),
         classes: session.classes.iter().map(|class| class.name.clone()).collect(),
         unique_keys: session.classes.iter().filter_map(unique_key).collect(),
+        fake: session.fake.as_deref().map(Into::into),
         url,
     }
 }
 
 fn link_row(snapshot: &Snapshot, link: &Link, leases: usize) -> LinkRow {
     let target = link.target.session();
-    let (state, why) = snapshot.session(target).map_or((State::Down, None), |session| state(&session.state));
+    let aimed = snapshot.session(target);
+    let (state, why) = aimed.map_or((State::Down, None), |session| state(&session.state));
     LinkRow {
         link: link.name.clone(),
         kind: link.target.kind(),
@@ -65,6 +67,7 @@ fn link_row(snapshot: &Snapshot, link: &Link, leases: usize) -> LinkRow {
         revision: link.revision,
         state,
         why,
+        fake: aimed.and_then(|session| session.fake.as_deref()).map(Into::into),
         leases,
     }
 }

@@ -82,6 +82,9 @@ pub struct SessionRow {
     pub classes: Vec<String>,
     /// Of the classes whose objects are stored: what ids are made from.
     pub unique_keys: BTreeMap<String, String>,
+    /// The file that it answers by, if it is a fake: those take every entrypoint's name.
+    #[serde(default)]
+    pub fake: Option<PathBuf>,
     /// Where a browser or curl reaches the default entrypoint, if the project says so.
     pub url: Option<String>,
 }
@@ -127,6 +130,9 @@ pub struct LinkRow {
     pub state: State,
     /// Why the target takes no events.
     pub why: Option<String>,
+    /// The file of the fake that the target is.
+    #[serde(default)]
+    pub fake: Option<PathBuf>,
     /// Who holds its targets: HTTP events, and callers' connections to targets, which are kept between RPC events.
     pub leases: usize,
 }
@@ -161,7 +167,28 @@ pub struct Move {
     pub props: Option<Value>,
 }
 
-/// The answer to `POST /v1/links`, given once every event that begins goes by the new table.
+/// `POST /v1/fakes`: leads links to a fake; all of it or nothing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FakeRequest {
+    /// Each link at most once.
+    pub links: Vec<LinkName>,
+    /// Where the fake came from, for messages and lists.
+    pub file: PathBuf,
+    /// What is in that file.
+    pub fake: Value,
+    /// Refuse if a link has changed after this revision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_revision: Option<Revision>,
+    /// Break what began before the change instead of letting it end.
+    #[serde(default)]
+    pub cut: bool,
+    /// Answer only when all that began before the change has ended.
+    #[serde(default)]
+    pub wait: bool,
+}
+
+/// The answer to `POST /v1/links` and `POST /v1/fakes`, given once every event that begins goes by the new table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Changed {
     /// The revision from which on the changes hold.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -11,7 +12,7 @@ use super::link::{Aim, Kind, Link, LinkName, Revision, Target};
 use super::rule::Choice;
 use super::table::{Class, Session, Snapshot};
 use crate::session::project::Storage;
-use crate::session::{Exports, Nearest, SessionName, SessionState};
+use crate::session::{Exports, Generation, Nearest, SessionName, SessionState};
 
 /// One step of a batch. Steps are applied in order; the result is checked as a whole.
 #[derive(Clone, Debug)]
@@ -49,6 +50,15 @@ pub enum Change {
     },
     /// Makes a session known that runs by itself: what it calls and offers is seen when it does.
     JoinSession(SessionName),
+    /// Makes a fake known, which takes events at once.
+    DefineFake {
+        /// It, as a session.
+        generation: Arc<Generation>,
+        /// The Durable Object classes that it stands for.
+        classes: Vec<Class>,
+        /// What it answers by.
+        file: Arc<Path>,
+    },
     /// Takes a session and its links away. Links of others that point there must be moved in the same batch.
     DropSession(SessionName),
 }
@@ -251,6 +261,15 @@ impl Draft {
                     self.changed = true;
                 }
             }
+            Change::DefineFake { generation, classes, file } => {
+                let name = generation.session.clone();
+                self.define_session(name.clone(), classes, None);
+                if let Some(known) = self.next.sessions.get(&name) {
+                    let state = SessionState::Up(generation);
+                    let fake = Session { fake: Some(file), state, ..Session::clone(known) };
+                    self.next.sessions.insert(name, Arc::new(fake));
+                }
+            }
             Change::DropLink(link) => {
                 if self.next.links.remove(&link).is_none() {
                     return Err(self.unknown_link(link));
@@ -264,8 +283,11 @@ impl Draft {
                 if self.next.sessions.remove(&session).is_none() {
                     return Err(self.unknown_session(session));
                 }
+                // The direct way to it is no link of anybody's.
+                self.relinked |=
+                    self.next.links.keys().any(|name| name.session == session && !name.is_direct());
                 self.next.links.retain(|name, _| name.session != session);
-                self.relinked = true;
+                self.changed = true;
             }
         }
         self.changed |= self.relinked;
@@ -317,7 +339,15 @@ impl Draft {
             Arc::new(Link { name: direct, target, accepts_props: true, rule: None, revision, since })
         });
         let joined = old.is_some_and(|old| old.joined);
-        let session = Session { name: name.clone(), classes: classes.into(), exports, joined, state, since };
+        let session = Session {
+            name: name.clone(),
+            classes: classes.into(),
+            exports,
+            joined,
+            fake: None,
+            state,
+            since,
+        };
         self.next.sessions.insert(name, Arc::new(session));
         self.changed = true;
     }

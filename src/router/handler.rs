@@ -49,6 +49,25 @@ impl Drop for Served {
     }
 }
 
+/// A handler that listens, and is no session yet.
+pub struct Offered {
+    generation: Arc<Generation>,
+    links: Arc<Links>,
+    face: Face,
+}
+
+impl Offered {
+    /// What it will be as a session.
+    pub fn generation(&self) -> &Arc<Generation> {
+        &self.generation
+    }
+
+    /// For a handler that the table knows by now.
+    pub fn served(self) -> Served {
+        Served { session: self.generation.session.clone(), links: self.links, _face: self.face }
+    }
+}
+
 impl Router {
     /// Makes a handler a session of this name, to which links may lead. It listens at `path`, in a private folder.
     ///
@@ -60,12 +79,29 @@ impl Router {
         path: &Path,
         handler: Arc<dyn Handler>,
     ) -> Result<Served, ServeError> {
-        // Of all handlers, so that a name that is served again has another generation.
-        static NUMBERS: AtomicU64 = AtomicU64::new(1);
         let known = self.links().snapshot().session(&session).map(|session| session.state.clone());
         if matches!(known, Some(SessionState::Up(_) | SessionState::Starting)) {
             return Err(ServeError::Taken(session));
         }
+        let offered = self.offer(session.clone(), path, handler)?;
+        let define = Change::DefineSession { session: session.clone(), classes: Vec::new(), exports: None };
+        self.links().change(vec![define], None)?;
+        self.links().publish(&session, SessionState::Up(offered.generation.clone()));
+        Ok(offered.served())
+    }
+
+    /// Listens for a handler at `path`, in a private folder. Nobody knows of it before the link table does.
+    ///
+    /// # Errors
+    /// The socket cannot be made.
+    pub fn offer(
+        self: &Arc<Self>,
+        session: SessionName,
+        path: &Path,
+        handler: Arc<dyn Handler>,
+    ) -> Result<Offered, ServeError> {
+        // Of all handlers, so that a name that is served again has another generation.
+        static NUMBERS: AtomicU64 = AtomicU64::new(1);
         let name = format!("a caller of {session}");
         let connections = self.handlers.clone();
         let (on, _) = self.thread();
@@ -76,8 +112,6 @@ impl Router {
         let face = self.listen(on, path, session.to_string(), accept).map_err(|source| {
             ServeError::Socket { session: session.clone(), path: path.to_owned(), source }
         })?;
-        let define = Change::DefineSession { session: session.clone(), classes: Vec::new(), exports: None };
-        self.links().change(vec![define], None)?;
         let generation = Generation {
             session: session.clone(),
             number: NUMBERS.fetch_add(1, Relaxed),
@@ -88,7 +122,6 @@ impl Router {
             front_socket: None,
             cf_header: String::new(),
         };
-        self.links().publish(&session, SessionState::Up(Arc::new(generation)));
-        Ok(Served { session, links: self.links().clone(), _face: face })
+        Ok(Offered { generation: Arc::new(generation), links: self.links().clone(), face })
     }
 }

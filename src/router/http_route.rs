@@ -61,7 +61,7 @@ impl LinkRoute {
     /// The target that takes an event now, or why none does.
     fn now(&self, snapshot: &Snapshot, refused: Option<&Refusal>) -> Result<Routed, NotNow> {
         match snapshot.route(&self.link) {
-            Route::Gone => Err(NotNow::Never(RouteError::Unavailable(Snapshot::gone(&self.link)))),
+            Route::Gone => Err(NotNow::Never(RouteError::Unavailable(snapshot.gone(&self.link)))),
             Route::Parked(_, why) => Err(NotNow::For(why)),
             Route::Ready(link, generation) => {
                 let upstream = match self.door {

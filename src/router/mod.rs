@@ -13,7 +13,7 @@ pub mod switch;
 pub mod table;
 
 pub use change::{Change, ChangeError};
-pub use handler::{ServeError, Served};
+pub use handler::{Offered, ServeError, Served};
 pub use ingress::Ingress;
 pub use link::{Aim, Kind, Link, LinkName, LinkTextError, Revision, Target};
 pub use retarget::{Barrier, Leases, Moved, retarget};

@@ -58,6 +58,7 @@ pub async fn retarget(
             Change::Adopt(_)
             | Change::JoinSession(_)
             | Change::DefineSession { .. }
+            | Change::DefineFake { .. }
             | Change::DropSession(_) => None,
         })
         .collect();

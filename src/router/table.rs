@@ -3,6 +3,7 @@
 //! Readers take the snapshot once per event and see links and session states of the same moment. Writers are rare:
 //! they copy the maps (of `Arc`s), change the copy and publish it under the next revision.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -14,7 +15,7 @@ use super::link::{Link, LinkName, Revision};
 use crate::net::Endpoint;
 use crate::rpc::FastMap;
 use crate::session::project::Storage;
-use crate::session::{Exports, Generation, SessionName, SessionSink, SessionState};
+use crate::session::{Exports, Generation, Nearest, SessionName, SessionSink, SessionState};
 
 /// A Durable Object class that actor links may point at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub struct Session {
     /// Whether it joined by itself. Then nobody said what it calls and what it offers: links come as it calls, and
     /// every export may be one.
     pub joined: bool,
+    /// The file that it answers by, if it is a fake.
+    pub fake: Option<Arc<Path>>,
     /// Whether it takes events.
     pub state: SessionState,
     /// When it entered this state.
@@ -139,10 +142,23 @@ impl Snapshot {
     }
 
     /// What an event is told that came by `name` and found nothing there.
-    pub(in crate::router) fn gone(name: &LinkName) -> String {
-        match name.is_direct() {
-            true => format!("There is no session {name}. `jackfield ls` shows those that there are."),
-            false => format!("There is no link {name}. `jackfield links` shows those that there are."),
+    pub(in crate::router) fn gone(&self, name: &LinkName) -> String {
+        let (what, all) = match name.is_direct() {
+            true => ("session", "`jackfield ls` shows those that there are."),
+            false => ("link", "`jackfield links` shows those that there are."),
+        };
+        let like = match name.is_direct() {
+            true => Nearest::of(&name.session, self.sessions.keys()),
+            false => {
+                let own =
+                    self.links.keys().filter(|known| known.session == name.session && !known.is_direct());
+                let Nearest(like) = Nearest::of(&name.binding, own.map(|known| &known.binding));
+                Nearest(like.map(|binding| format!("{}/{binding}", name.session)))
+            }
+        };
+        match like {
+            Nearest(Some(_)) => format!("There is no {what} {name}{like} {all}"),
+            Nearest(None) => format!("There is no {what} {name}. {all}"),
         }
     }
 

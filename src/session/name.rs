@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// a DNS label allows, so a later URL per session needs no second rule.
 pub const MAX_PART: usize = 63;
 
+/// Before the `@` of a fake's name.
+const FAKE: &str = "fake";
+
 /// The name of a session. The scope tells two worktrees or branches of one worker apart.
 ///
 /// Both parts are ASCII letters, digits, `.`, `_` and `-`, and begin with a letter or a digit. So a name is never
@@ -24,6 +27,17 @@ impl SessionName {
     /// The worker's name, without the scope.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The name under which a fake is a session. No project may use it.
+    pub fn of_fake(number: u64) -> Self {
+        Self { name: FAKE.to_owned(), scope: Some(number.to_string()) }
+    }
+
+    /// Whether it is of the form that fakes have.
+    pub fn is_of_fake(&self) -> bool {
+        let numbered = |scope: &str| scope.bytes().all(|byte| byte.is_ascii_digit());
+        self.name == FAKE && self.scope().is_some_and(numbered)
     }
 
     /// What stands after the `@`.

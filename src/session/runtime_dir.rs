@@ -173,6 +173,11 @@ impl RuntimeDir {
         self.folder.join(format!("p-{}", short_hash(&session.to_string())))
     }
 
+    /// Where a fake listens, in the folder of a run.
+    pub fn fake_socket(folder: &Path, number: u64) -> PathBuf {
+        folder.join(format!("f-{number}"))
+    }
+
     /// The real debug port of one start of a session.
     pub fn debug_socket(&self, session: &SessionName, start: u64) -> PathBuf {
         self.folder.join(format!("g-{}-{start}", short_hash(&session.to_string())))

@@ -104,11 +104,11 @@ async fn the_json_is_what_scripts_were_promised() {
         "links": [
             {
                 "link": "web/API", "kind": "service", "target": "api@blue", "props": {"tenant": 7},
-                "accepts_props": false, "revision": 1, "state": "up", "why": null, "leases": 2
+                "accepts_props": false, "revision": 1, "state": "up", "why": null, "fake": null, "leases": 2
             },
             {
                 "link": "web/ROOMS", "kind": "actor", "target": "api@blue#Room", "props": null,
-                "accepts_props": false, "revision": 1, "state": "up", "why": null, "leases": 2
+                "accepts_props": false, "revision": 1, "state": "up", "why": null, "fake": null, "leases": 2
             }
         ]
     });

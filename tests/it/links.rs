@@ -112,6 +112,8 @@ impl Model {
                     .insert(session.to_string(), classes.iter().map(|class| class.name.clone()).collect());
                 true
             }
+            // Only a daemon makes one.
+            Change::DefineFake { .. } => false,
             Change::DropSession(session) => {
                 self.links.retain(|name, _| name.split('/').next() != Some(&session.to_string()));
                 self.sessions.remove(&session.to_string()).is_some()

@@ -4,6 +4,7 @@ mod cli;
 mod client;
 mod control;
 mod engine_model;
+mod fake;
 mod fidelity;
 mod fuzz_bodies;
 mod handle;

@@ -1,11 +1,19 @@
-use std::fmt;
 use std::sync::Arc;
 
+use super::advice::{Advice, REPEAT};
 use super::thrown::Thrown;
 use crate::client::stream::plain;
 use crate::net::local::{Fault, RpcError};
 use crate::wire::exception::{Exception, Kind};
 use crate::wire::v8::{EncodeError, ExternalKind, V8Error};
+
+const READABLE: &str =
+    "let the worker return what can be read here: plain data, functions, RpcTargets and streams";
+const NO_OBJECT: &str = "wait for what the call brings, and look at it";
+const NEW_STREAM: &str = "make a new one, since a stream is read once";
+const INSTEAD: &str = "send what it should give instead";
+const NO_STREAMS: &str = "send its content as bytes";
+const RUNTIME: &str = "call from within one";
 
 /// Why a call brought no value.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -16,18 +24,18 @@ pub enum CallError {
     Thrown(Box<Thrown>),
     /// The way to the callee broke.
     #[error(
-        "the connection broke before the answer came ({}); whether the call was carried out is not known: connect \
-         again, and repeat it only if it may happen twice", plain(.0)
+        "the connection broke before the answer came ({}), so whether the call was carried out is not known; {REPEAT}",
+        plain(.0)
     )]
     Broken(Exception),
     /// An argument cannot be sent.
     #[error("the arguments cannot be sent: {0}")]
     Arguments(#[from] ValueError),
     /// The answer cannot be read.
-    #[error("the answer cannot be read: {0}")]
+    #[error("the answer cannot be read: {0}; {READABLE}")]
     Answer(V8Error),
     /// What a promise was to bring is nothing that can be called.
-    #[error("what came of the call has nothing to call: it is no object, function or stub")]
+    #[error("what came of the call has nothing to call: it is no object, function or stub; {NO_OBJECT}")]
     NoObject,
     /// It is an answer of no worker, or the call could not be made here.
     #[error(transparent)]
@@ -42,16 +50,16 @@ pub enum ValueError {
     #[error(transparent)]
     Encode(#[from] EncodeError),
     /// A stream in it has gone already.
-    #[error("a {} in it was read or sent already; a stream is read once: make a new one", .0.class())]
+    #[error("a {} in it was read or sent already; {NEW_STREAM}", .0.class())]
     Taken(ExternalKind),
     /// Something in it cannot leave the process that it is of.
-    #[error("a {} in it means nothing outside of its process; send what it should give instead", .0.class())]
+    #[error("a {} in it means nothing outside of its process; {INSTEAD}", .0.class())]
     Bound(ExternalKind),
     /// The receiver takes no streams.
-    #[error("there is a {} in it, and its receiver did not say where streams go", .0.class())]
+    #[error("there is a {} in it, and its receiver did not say where streams go; {NO_STREAMS}", .0.class())]
     NoPusher(ExternalKind),
     /// There is nobody to send a stream.
-    #[error("there is a {} in it, and no runtime to send it on; call from within one", .0.class())]
+    #[error("there is a {} in it, and no runtime to send it on; {RUNTIME}", .0.class())]
     NoRuntime(ExternalKind),
     /// The way to the receiver broke, or the connection has ended.
     #[error(transparent)]
@@ -81,11 +89,37 @@ impl CallError {
         }
     }
 
+    /// What to do next, as the message ends with it.
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            CallError::Thrown(thrown) => thrown.advice(),
+            CallError::Broken(_) => Some(REPEAT),
+            CallError::Arguments(error) => error.advice(),
+            CallError::Answer(_) => Some(READABLE),
+            CallError::NoObject => Some(NO_OBJECT),
+            CallError::Rpc(_) => None,
+        }
+    }
+
     /// What the callee threw.
     pub fn thrown(&self) -> Option<&Thrown> {
         match self {
             CallError::Thrown(thrown) => Some(thrown),
             _ => None,
+        }
+    }
+}
+
+impl ValueError {
+    /// What to do next, as the message ends with it.
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            ValueError::Encode(error) => Some(error.advice()),
+            ValueError::Taken(_) => Some(NEW_STREAM),
+            ValueError::Bound(_) => Some(INSTEAD),
+            ValueError::NoPusher(_) => Some(NO_STREAMS),
+            ValueError::NoRuntime(_) => Some(RUNTIME),
+            ValueError::Rpc(_) => None,
         }
     }
 }
@@ -113,44 +147,5 @@ impl From<RpcError> for ValueError {
 impl From<EncodeError> for CallError {
     fn from(error: EncodeError) -> Self {
         CallError::Arguments(error.into())
-    }
-}
-
-/// What to do about errors that every worker's author meets, by workerd's words for them.
-struct Advice<'a>(&'a Thrown);
-
-/// Class, a part of the message, and what to do next.
-const ADVICE: [(&str, &str, &str); 8] = [
-    (
-        "TypeError",
-        "The RPC receiver does not implement the method",
-        "look for it in the worker's class: only methods and getters of the class itself are reachable, and the \
-         class has to extend WorkerEntrypoint, DurableObject or RpcTarget",
-    ),
-    ("TypeError", "is not a function.", "it is a property: get it instead of calling it"),
-    ("TypeError", "is a reserved method", "give the method another name"),
-    (
-        "DataCloneError",
-        "",
-        "return what can travel: plain data, functions, and objects of classes that extend RpcTarget",
-    ),
-    (
-        "Error",
-        "Serialized RPC arguments or return values are limited to",
-        "send large data as a ReadableStream",
-    ),
-    ("Error", "\" not found", "look at the names of the process's services"),
-    ("Error", "Worker does not export", "look at the names that the worker's main module exports"),
-    ("Error", "internal error", "the worker's own log says what happened"),
-];
-
-impl fmt::Display for Advice<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Thrown { name, message, .. } = self.0;
-        let fits = |(class, part, _): &&(&str, &str, &str)| *class == name && message.contains(part);
-        match ADVICE.iter().find(fits) {
-            Some((_, _, advice)) => write!(f, "; {advice}"),
-            None => Ok(()),
-        }
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn externals(value: js_value::Reader<'_>, caps: &Caps, tie: &Tie) -> 
 }
 
 fn read(external: js_value::external::Reader<'_>, caps: &Caps, tie: &Tie) -> capnp::Result<External> {
-    use crate::wire::v8::ExternalKind::{ActorClass, ServiceStub};
+    use crate::wire::v8::ExternalKind::{ActorClass, ServiceStub, Unknown};
     let value: JsValue = match external.which()? {
         Which::RpcTarget(target) => target_stub(target, caps, tie)?.into(),
         Which::ReadableStream(stream) => {
@@ -44,7 +44,8 @@ fn read(external: js_value::external::Reader<'_>, caps: &Caps, tie: &Tie) -> cap
         Which::ActorClassChannelToken(token) => {
             return Ok(External::new(ActorClass, Arc::new(Token::ActorClass(token?.to_vec()))));
         }
-        _ => return Err(capnp::Error::failed("it refers to something that is not known here".into())),
+        // Reading the value says what it is, and where.
+        _ => return Ok(External::new(Unknown, Arc::new(()))),
     };
     value.as_external().cloned().ok_or_else(|| capnp::Error::failed("it refers to nothing".into()))
 }

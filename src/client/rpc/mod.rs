@@ -10,6 +10,7 @@
 //! disposes of what it gave. Objects that were given to the worker belong to the worker: they are dropped when it
 //! lets them go.
 
+mod advice;
 mod entrypoint;
 mod error;
 mod host;
@@ -26,6 +27,7 @@ mod stub;
 mod target;
 mod thrown;
 
+pub(super) use advice::{Advice, REPEAT};
 pub use error::{CallError, ValueError};
 pub(super) use host::Host;
 pub use path::Path;

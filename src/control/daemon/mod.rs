@@ -1,6 +1,7 @@
 //! The daemon itself: sessions, table and faces put together, and the operator in front of them.
 
 mod faces;
+mod fakes;
 mod plan;
 mod worker;
 
@@ -18,16 +19,17 @@ use super::operator::Operator;
 use super::problem::{Code, Problem};
 use super::rows;
 use super::shape::{
-    ChangeRequest, Changed, Events, Links as LinkRows, Move, Reloaded, Sessions as SessionRows, Status,
-    Stopped, millis,
+    ChangeRequest, Changed, Events, FakeRequest, Links as LinkRows, Move, Reloaded, Sessions as SessionRows,
+    Status, Stopped, millis,
 };
 use crate::router::switch::Counts;
-use crate::router::{Aim, Change, Face, LinkName, Links, Moved, Router, retarget};
+use crate::router::{Aim, Change, Face, LinkName, Links, Moved, Revision, Router, retarget};
 use crate::session::{
     Host, OutputSink, Project, RuntimeDir, SessionName, SessionSink, SessionState, Sessions, Times, survey,
 };
 
 use faces::Faces;
+use fakes::{Fakes, Staged};
 pub use worker::Worker;
 use worker::{Command, Desk, QUEUE};
 
@@ -55,6 +57,7 @@ pub struct Daemon {
     router: Arc<Router>,
     /// What runs now; the worker replaces it when a reload has gone well.
     project: Arc<ArcSwap<Project>>,
+    fakes: Fakes,
     port: PathBuf,
     /// Serves it.
     _tools: Face,
@@ -95,6 +98,7 @@ impl Daemon {
         let tools = router.serve_sessions(&port).map_err(|error| {
             Problem::new(Code::Failed, format!("cannot listen at {}: {error}", port.display()))
         })?;
+        let fakes = Fakes::new(router.clone(), runtime.folder().to_owned());
         let faces = Faces::new(router.clone(), runtime.clone());
         let mut desk =
             Desk { table: table.clone(), router: router.clone(), faces, runtime, grace: times.drain };
@@ -111,6 +115,7 @@ impl Daemon {
             table,
             router,
             project: project.clone(),
+            fakes,
             port,
             _tools: tools,
             started: SystemTime::now(),
@@ -131,13 +136,21 @@ impl Daemon {
         |link| self.router.shared().leased_by(link)
     }
 
+    /// The answer to a change, when all that began before it is over if that is waited for.
+    async fn changed(&self, moved: Moved, names: &[LinkName], wait: bool) -> Changed {
+        if wait {
+            moved.settled(&*self.router).await;
+        }
+        rows::changed(&self.table.snapshot(), moved.revision, names, self.leases())
+    }
+
     fn see_through(
         &self,
         changes: Vec<Change>,
-        request: &ChangeRequest,
+        expected: Option<Revision>,
+        cut: bool,
     ) -> impl Future<Output = Result<Moved, Problem>> + use<> {
         let (table, router) = (self.table.clone(), self.router.clone());
-        let (expected, cut) = (request.expected_revision, request.cut);
         let task = self.changes.spawn(async move {
             retarget(&table, &*router, &*router, changes, expected, cut).await.map_err(Problem::from)
         });
@@ -192,11 +205,33 @@ impl Operator for Daemon {
         let changes: Vec<_> = changes.collect();
         let names: Vec<_> = changes.iter().map(|(link, ..)| link.clone()).collect();
         let changes = changes.into_iter().map(|(link, to, props)| Change::Retarget { link, to, props });
-        let moved = self.see_through(changes.collect(), &request).await?;
-        if request.wait {
-            moved.settled(&*self.router).await;
+        let moved = self.see_through(changes.collect(), request.expected_revision, request.cut).await?;
+        Ok(self.changed(moved, &names, request.wait).await)
+    }
+
+    async fn fake(&self, mut request: FakeRequest) -> Result<Changed, Problem> {
+        if self.stopping.is_cancelled() {
+            return Err(worker::going_down());
         }
-        Ok(rows::changed(&self.table.snapshot(), moved.revision, &names, self.leases()))
+        let now = self.table.snapshot();
+        for link in &mut request.links {
+            link.session = now.meant(link.session.clone());
+        }
+        let Staged { offered, changes } = self.fakes.stage(&request)?;
+        let moving = self.see_through(changes, request.expected_revision, request.cut);
+        let (router, stopping) = (self.router.clone(), self.stopping.clone());
+        let (tell, moved) = oneshot::channel();
+        // Whoever asked may go away meanwhile: the fake stays as long as links lead to it.
+        self.changes.spawn(async move {
+            let moved = moving.await;
+            let is_led_to = moved.is_ok();
+            let _ = tell.send(moved);
+            if is_led_to {
+                fakes::keep(offered, router, stopping).await;
+            }
+        });
+        let moved = moved.await.map_err(|_| Problem::new(Code::Failed, "the fake failed"))??;
+        Ok(self.changed(moved, &request.links, request.wait).await)
     }
 
     async fn reload(&self) -> Result<Reloaded, Problem> {

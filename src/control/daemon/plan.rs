@@ -29,6 +29,7 @@ pub(super) struct Plan {
 /// What leads from `old` to `new`, where `now` is how operators have changed the table since `old`.
 ///
 /// A link that an operator moved stays where it is, unless the file says something new about it or its target is gone.
+/// A fake is no session of a project, and goes only when no link leads to it.
 pub(super) fn plan(old: Option<&Project>, new: &Project, now: &Snapshot) -> Plan {
     let mut plan = Plan::default();
     let (was, wanted) = (old.map(declared).unwrap_or_default(), declared(new));
@@ -44,9 +45,10 @@ pub(super) fn plan(old: Option<&Project>, new: &Project, now: &Snapshot) -> Plan
     for name in gone.map(|link| &link.name).filter(|name| new.session(&name.session).is_some()) {
         plan.after.push(Change::DropLink(name.clone()));
     }
-    // Those that joined by themselves go by themselves.
-    let declared = now.sessions().into_iter().filter(|session| !session.joined).map(|session| &session.name);
-    let gone = declared.filter(|name| new.session(name).is_none());
+    // Those that joined by themselves go by themselves, and so do fakes.
+    let sessions = now.sessions();
+    let declared = sessions.iter().filter(|session| !session.joined && session.fake.is_none());
+    let gone = declared.map(|session| &session.name).filter(|name| new.session(name).is_none());
     plan.after.extend(gone.cloned().map(Change::DropSession));
     let (had, has) = (old.map(faces).unwrap_or_default(), faces(new));
     plan.open = has.difference(&had).cloned().collect();
@@ -99,7 +101,7 @@ impl Plan {
         if link.target.kind() != target.kind() {
             self.after.push(Change::DropLink(name.clone()));
             self.after.push(define(target));
-        } else if was.map(|was| &was.target) != Some(target) || !is_offered(&link.target, new) {
+        } else if was.map(|was| &was.target) != Some(target) || !is_offered(&link.target, new, now) {
             self.after.push(define(target));
         } else if link.accepts_props != *accepts_props {
             self.after.push(define(&link.target));
@@ -107,7 +109,10 @@ impl Plan {
     }
 }
 
-fn is_offered(target: &Target, project: &Project) -> bool {
+fn is_offered(target: &Target, project: &Project, now: &Snapshot) -> bool {
+    if now.session(target.session()).is_some_and(|session| session.fake.is_some()) {
+        return true;
+    }
     project.session(target.session()).is_some_and(|spec| match target {
         Target::Entrypoint { entrypoint, .. } => {
             spec.exports.as_ref().is_none_or(|exports| exports.has_entrypoint(entrypoint.as_deref()))
@@ -171,7 +176,10 @@ pub(super) fn relinked(changes: &[Change], now: &Snapshot) -> Vec<LinkName> {
                 names.push(link.clone());
             }
             Change::DropSession(session) => names.extend(links_of(session, now)),
-            Change::DefineSession { .. } | Change::JoinSession(_) | Change::Adopt(_) => {}
+            Change::DefineSession { .. }
+            | Change::DefineFake { .. }
+            | Change::JoinSession(_)
+            | Change::Adopt(_) => {}
         }
     }
     names.sort();

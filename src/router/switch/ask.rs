@@ -73,7 +73,8 @@ impl Caller {
         match route {
             Route::Gone => {
                 self.shared.count_failed();
-                net.engine.fail(event.call, Exception::failed(Snapshot::gone(&event.entry.link)));
+                let why = self.shared.links.load().gone(&event.entry.link);
+                net.engine.fail(event.call, Exception::failed(why));
             }
             Route::Parked(_, why) => {
                 event.why = why;

@@ -50,7 +50,9 @@ impl Services {
             Services::Link(link) => Ok(link.clone()),
             Services::Sessions => {
                 let session = service.parse().map_err(|error| {
-                    refuse(format!("There is no session `{service}`: {error}. `jackfield ls` shows them."))
+                    refuse(format!(
+                        "There is no session `{service}`: {error}. `jackfield ls` shows those that there are."
+                    ))
                 })?;
                 Ok(LinkName::direct(session))
             }

@@ -87,7 +87,12 @@ impl Reader {
     }
 
     pub(super) fn session_name(&mut self, at: Range<usize>, text: &str) -> Option<Spanned<SessionName>> {
-        match text.parse() {
+        match text.parse::<SessionName>() {
+            Ok(name) if name.is_of_fake() => {
+                let why = "names like it are for fakes (`jackfield fake`); take another one";
+                self.problems.add(at, format!("`{text}` cannot be the name of a session"), why);
+                None
+            }
             Ok(name) => Some(Spanned::new(at, name)),
             Err(error) => {
                 self.problems.add(at, format!("`{text}` cannot be the name of a session"), error.to_string());

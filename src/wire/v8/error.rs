@@ -27,7 +27,7 @@ pub enum Fault {
     #[error("0x{0:02x} is not known as the beginning of a value")]
     UnknownTag(u8),
     /// A host object that is not known.
-    #[error("host object {0}{name} is not read here, and how long it is cannot be told", name = host_name(*.0))]
+    #[error("{} is not read here, and how long it is cannot be told", host_object(*.0))]
     UnknownHostObject(u32),
     /// Something that cannot leave its process.
     #[error("{0} refers to memory of another process and cannot be read here")]
@@ -105,36 +105,50 @@ pub enum Fault {
 }
 
 /// Host objects that workers can send in some circumstances.
-fn host_name(tag: u32) -> &'static str {
-    match tag {
-        9 => " (an AbortSignal)",
-        13 => " (an R2 bucket)",
-        14 => " (a KV namespace)",
-        16 => " (a Socket)",
-        17 => " (a binding)",
-        _ => "",
-    }
+fn host_object(tag: u32) -> String {
+    let name = match tag {
+        9 => "an AbortSignal",
+        13 => "an R2 bucket",
+        14 => "a KV namespace",
+        16 => "a Socket",
+        17 => "a binding",
+        _ => return format!("host object {tag}"),
+    };
+    format!("{name} (host object {tag})")
 }
+
+const AS_STREAM: &str = "send large data as a stream";
+const FLATTER: &str = "make it flatter: workers read about 2,000 levels";
 
 /// A value that cannot be written.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodeError {
     /// It is too long.
-    #[error("the value takes more than the {limit} bytes that are allowed; send large data as a stream")]
+    #[error("the value takes more than the {limit} bytes that are allowed; {AS_STREAM}")]
     TooLong {
         /// The limit.
         limit: usize,
     },
     /// It is nested too deep.
-    #[error("the value is nested deeper than {limit} levels; workers read about 2,000")]
+    #[error("the value is nested deeper than {limit} levels; {FLATTER}")]
     TooDeep {
         /// The limit.
         limit: usize,
     },
     /// One part is longer than the format can say.
-    #[error("{0} in the value is longer than the format can say; send large data as a stream")]
+    #[error("{0} in the value is longer than the format can say; {AS_STREAM}")]
     Oversized(&'static str),
+}
+
+impl EncodeError {
+    /// What to do next, as the message ends with it.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            EncodeError::TooLong { .. } | EncodeError::Oversized(_) => AS_STREAM,
+            EncodeError::TooDeep { .. } => FLATTER,
+        }
+    }
 }
 
 /// What reading and writing may take. Whatever the bytes, nothing takes more.

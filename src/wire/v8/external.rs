@@ -18,6 +18,8 @@ pub enum ExternalKind {
     ServiceStub,
     /// A Durable Object class.
     ActorClass,
+    /// Something that is not read here, such as an AbortSignal. No value refers to it.
+    Unknown,
 }
 
 impl ExternalKind {
@@ -29,6 +31,8 @@ impl ExternalKind {
             ExternalKind::ReadableStream => 3,
             ExternalKind::ServiceStub => 11,
             ExternalKind::ActorClass => 12,
+            // The tag that stands for nothing.
+            ExternalKind::Unknown => 0,
         }
     }
 
@@ -47,6 +51,7 @@ impl ExternalKind {
             ExternalKind::ReadableStream => "ReadableStream",
             ExternalKind::ServiceStub => "Fetcher",
             ExternalKind::ActorClass => "DurableObjectClass",
+            ExternalKind::Unknown => "something unknown",
         }
     }
 }

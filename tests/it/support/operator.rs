@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use jackfield::control::rows;
 use jackfield::control::shape::{
-    ChangeRequest, Changed, Events, Links, Reloaded, Sessions, Status, Stopped, millis,
+    ChangeRequest, Changed, Events, FakeRequest, Links, Reloaded, Sessions, Status, Stopped, millis,
 };
-use jackfield::control::{Operator, Problem};
+use jackfield::control::{Code, Operator, Problem};
 use jackfield::router::{self, Change, Class, Kind, LinkName, Revision, Target};
 use jackfield::session::project::Storage;
 use jackfield::session::{Generation, Services, SessionName, SessionSink, SessionState};
@@ -148,6 +148,10 @@ impl Operator for Desk {
         });
         let revision = self.table.change(changes.collect(), request.expected_revision)?;
         Ok(rows::changed(&self.table.snapshot(), revision, &names, leases))
+    }
+
+    async fn fake(&self, _: FakeRequest) -> Result<Changed, Problem> {
+        Err(Problem::new(Code::Failed, "nothing is faked here"))
     }
 
     async fn reload(&self) -> Result<Reloaded, Problem> {

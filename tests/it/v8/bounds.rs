@@ -33,7 +33,7 @@ fn what_is_no_value_is_refused_with_its_place() {
         ("ff0f 41 02 5f 7b 24 00 02", "5: 0x7b is not known as the beginning of a value"),
         (
             "ff0f 5c 09",
-            "3: host object 9 (an AbortSignal) is not read here, and how long it is cannot be told",
+            "3: an AbortSignal (host object 9) is not read here, and how long it is cannot be told",
         ),
         ("ff0f 5c 63", "3: host object 99 is not read here, and how long it is cannot be told"),
         (

@@ -266,6 +266,7 @@ pub(super) fn form_of(kind: ExternalKind) -> &'static str {
         ExternalKind::WritableStream => "writable",
         ExternalKind::ServiceStub => "service",
         ExternalKind::ActorClass => "class",
+        ExternalKind::Unknown => "unknown",
     }
 }
 

@@ -1,0 +1,52 @@
+//! What a worker threw, under its message.
+
+use anstyle::{AnsiColor, Style};
+
+use super::failure::Failure;
+use crate::client::{BodyError, Thrown};
+use crate::wire::v8::{Options, to_text};
+
+/// Adds what an error carries, and where it was thrown.
+pub(super) fn carried(failure: Failure, thrown: &Thrown) -> Failure {
+    let failure = match to_text(&thrown.to_value()) {
+        Ok(value) => failure.beside("thrown", value),
+        Err(_) => failure,
+    };
+    failure.below(account(thrown))
+}
+
+/// A body or a stream that ended before its end.
+pub(super) fn broken(error: BodyError) -> Failure {
+    let failure = Failure::failed(&error);
+    match error {
+        BodyError::Source(_) => failure,
+        _ => {
+            failure.hint("what was written is only its beginning; the worker's own log may say why it ended")
+        }
+    }
+}
+
+fn account(thrown: &Thrown) -> String {
+    let faint = Style::new().dimmed();
+    let key = Style::new().fg_color(Some(AnsiColor::Cyan.into()));
+    let options = Options { depth: Some(4), ..Options::default() };
+    let mut lines: Vec<String> = Vec::new();
+    for (name, value) in &thrown.properties {
+        lines.push(format!("  {key}{name}:{key:#} {}", value.as_ref().inspect(&options)));
+    }
+    let flags = [
+        (thrown.retryable, "retryable"),
+        (thrown.overloaded, "overloaded"),
+        (thrown.durable_object_reset, "durable object reset"),
+    ];
+    let flags: Vec<_> = flags.into_iter().filter(|(is, _)| *is).map(|(_, name)| name).collect();
+    if !flags.is_empty() {
+        lines.push(format!("  {faint}({}){faint:#}", flags.join(", ")));
+    }
+    // The first lines of a stack repeat the error itself.
+    let frames = thrown.stack.iter().flat_map(|stack| stack.lines());
+    for frame in frames.filter(|line| line.trim_start().starts_with("at ")) {
+        lines.push(format!("  {faint}{}{faint:#}", frame.trim()));
+    }
+    lines.join("\n")
+}
