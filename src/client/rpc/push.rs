@@ -30,11 +30,18 @@ pub(super) struct Claims(Arc<Waiting>);
 #[derive(Default)]
 struct Waiting {
     next: AtomicU64,
-    by_number: Mutex<HashMap<u64, oneshot::Sender<Reader>>>,
+    by_number: Mutex<HashMap<u64, oneshot::Sender<Pushed>>>,
+}
+
+/// A stream that a far side has begun.
+pub(super) struct Pushed {
+    pub reader: Reader,
+    /// How many bytes it will have, if its writer has said so.
+    pub length: Option<u64>,
 }
 
 impl Claims {
-    fn waiting(&self) -> MutexGuard<'_, HashMap<u64, oneshot::Sender<Reader>>> {
+    fn waiting(&self) -> MutexGuard<'_, HashMap<u64, oneshot::Sender<Pushed>>> {
         self.0.by_number.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -42,7 +49,7 @@ impl Claims {
     ///
     /// # Errors
     /// The source is none of ours, or its stream was taken already.
-    pub async fn claim(&self, source: &Stub) -> Result<Reader, RpcError> {
+    pub async fn claim(&self, source: &Stub) -> Result<Pushed, RpcError> {
         let claim = Claim { claims: self, number: self.0.next.fetch_add(1, Ordering::Relaxed) };
         let (give, take) = oneshot::channel();
         self.waiting().insert(claim.number, give);
@@ -78,8 +85,16 @@ impl Handler for Pusher {
 
 /// Answers a `pushByteStream`.
 pub(super) fn push(claims: &Claims, call: Call) {
+    let said = call.params().read::<external_pusher::push_byte_stream_params::Owned, _>(|params, _| {
+        Ok(params.get_length_plus_one())
+    });
+    let length = match said {
+        // Zero stands for a length that is not known.
+        Ok(said) => said.checked_sub(1),
+        Err(error) => return call.fail(error.into_exception()),
+    };
     let (sink, reader) = Reader::for_call(&call);
-    let source = call.serve(Source { claims: claims.clone(), reader: Some(reader) });
+    let source = call.serve(Source { claims: claims.clone(), pushed: Some(Pushed { reader, length }) });
     let body = Body::build::<external_pusher::push_byte_stream_results::Owned>(|mut results, caps| {
         results.set_source(caps.client(&source));
         results.set_sink(caps.client(&sink));
@@ -94,7 +109,7 @@ pub(super) fn push(claims: &Claims, call: Call) {
 /// Stands for a stream in a value. Dropped unclaimed, it tells the writer that nobody reads.
 struct Source {
     claims: Claims,
-    reader: Option<Reader>,
+    pushed: Option<Pushed>,
 }
 
 impl Handler for Source {
@@ -108,14 +123,14 @@ impl Handler for Source {
             .ok()
             .and_then(|bytes| Some(u64::from_le_bytes(*bytes.first_chunk()?)));
         let claim = number.and_then(|number| self.claims.waiting().remove(&number));
-        match (claim, self.reader.take()) {
-            (Some(claim), Some(reader)) => {
+        match (claim, self.pushed.take()) {
+            (Some(claim), Some(pushed)) => {
                 // Whoever wanted it may have gone: then it is dropped, and its writer told.
-                let _ = claim.send(reader);
+                let _ = claim.send(pushed);
                 call.respond(Body::empty());
             }
-            (_, reader) => {
-                self.reader = reader;
+            (_, pushed) => {
+                self.pushed = pushed;
                 call.fail(Exception::failed("The stream was taken already."));
             }
         }

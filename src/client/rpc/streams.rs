@@ -1,6 +1,7 @@
 //! The streams of JavaScript, as parts of values.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, Sink, Stream, StreamExt};
 
+use super::push::Pushed;
 use super::scope::Tie;
 use crate::client::body::{Body, BodyError};
 use crate::client::stream::{Reader, StreamError, Writer, Written};
@@ -51,13 +53,18 @@ enum Readable {
     Near(Body),
     /// It is claimed when it is read first.
     Unclaimed(Unclaimed),
-    Claiming(BoxFuture<'static, Result<Reader, RpcError>>, Tie),
+    Claiming(Claiming, Tie),
     Reading {
         reader: Reader,
+        said: Option<u64>,
+        found: u64,
         _tie: Tie,
     },
+    Broken(BodyError),
     Over,
 }
+
+type Claiming = BoxFuture<'static, Result<Pushed, RpcError>>;
 
 impl ReadableStream {
     /// One to send: the bytes of a body, which is read while the far side reads. Its length is told, if it is known.
@@ -86,12 +93,47 @@ impl ReadableStream {
         self.into_body().bytes().await
     }
 
-    /// As a body, to be sent on or kept.
+    /// How many bytes are still to come, if its writer has said so. That came with the stream, so it is there soon.
+    /// Whoever gets the stream from here learns of it then, too.
+    ///
+    /// # Cancellation
+    /// Safe: no bytes are lost.
+    pub async fn length(&mut self) -> Option<u64> {
+        poll_fn(|cx| self.poll_claimed(cx)).await;
+        self.known_length()
+    }
+
+    fn known_length(&self) -> Option<u64> {
+        match &self.0 {
+            Readable::Near(body) => body.length(),
+            Readable::Reading { said, found, .. } => said.map(|said| said.saturating_sub(*found)),
+            Readable::Over => Some(0),
+            Readable::Unclaimed(_) | Readable::Claiming(..) | Readable::Broken(_) => None,
+        }
+    }
+
+    /// As a body, to be sent on or kept. It has the stream's length if [`ReadableStream::length`] has told that.
     pub fn into_body(self) -> Body {
         match self.0 {
             Readable::Near(body) => body,
-            _ => Body::stream(None, self),
+            _ => Body::stream(self.known_length(), self),
         }
+    }
+
+    /// Ready when it can be read, or has failed.
+    fn poll_claimed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Readable::Unclaimed(unclaimed) = &mut self.0 {
+            self.0 = unclaimed.claim().map_or(Readable::Over, |(claim, tie)| Readable::Claiming(claim, tie));
+        }
+        if let Readable::Claiming(claim, tie) = &mut self.0 {
+            self.0 = match ready!(claim.poll_unpin(cx)) {
+                Ok(Pushed { reader, length }) => {
+                    Readable::Reading { reader, said: length, found: 0, _tie: tie.clone() }
+                }
+                Err(error) => Readable::Broken(BodyError::Truncated(error.into_exception())),
+            };
+        }
+        Poll::Ready(())
     }
 }
 
@@ -99,33 +141,29 @@ impl Stream for ReadableStream {
     type Item = Result<Bytes, BodyError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            let item = match &mut self.0 {
-                Readable::Near(body) => return body.poll_next_unpin(cx),
-                Readable::Unclaimed(unclaimed) => {
-                    self.0 = unclaimed
-                        .claim()
-                        .map_or(Readable::Over, |(claim, tie)| Readable::Claiming(claim, tie));
-                    continue;
+        ready!(self.poll_claimed(cx));
+        let last = match &mut self.0 {
+            Readable::Near(body) => return body.poll_next_unpin(cx),
+            Readable::Reading { reader, said, found, .. } => match ready!(reader.poll_next_unpin(cx)) {
+                Some(Ok(bytes)) => {
+                    *found += bytes.len() as u64;
+                    return Poll::Ready(Some(Ok(bytes)));
                 }
-                Readable::Claiming(claim, tie) => match ready!(claim.poll_unpin(cx)) {
-                    Ok(reader) => {
-                        let _tie = tie.clone();
-                        self.0 = Readable::Reading { reader, _tie };
-                        continue;
+                Some(Err(error)) => Some(Err(BodyError::Truncated(error.exception().clone()))),
+                None => match said {
+                    Some(said) if said != found => {
+                        Some(Err(BodyError::Length { said: *said, found: *found }))
                     }
-                    Err(error) => Some(Err(BodyError::Truncated(error.into_exception()))),
+                    _ => None,
                 },
-                Readable::Reading { reader, .. } => match ready!(reader.poll_next_unpin(cx)) {
-                    Some(Ok(bytes)) => return Poll::Ready(Some(Ok(bytes))),
-                    Some(Err(error)) => Some(Err(BodyError::Truncated(error.exception().clone()))),
-                    None => None,
-                },
-                Readable::Over => None,
-            };
-            self.0 = Readable::Over;
-            return Poll::Ready(item);
-        }
+            },
+            _ => match std::mem::replace(&mut self.0, Readable::Over) {
+                Readable::Broken(error) => Some(Err(error)),
+                _ => None,
+            },
+        };
+        self.0 = Readable::Over;
+        Poll::Ready(last)
     }
 }
 
@@ -133,7 +171,7 @@ impl Stream for ReadableStream {
 struct Unclaimed(Option<(Stub, Tie)>);
 
 impl Unclaimed {
-    fn claim(&mut self) -> Option<(BoxFuture<'static, Result<Reader, RpcError>>, Tie)> {
+    fn claim(&mut self) -> Option<(Claiming, Tie)> {
         let (source, tie) = self.0.take()?;
         let host = tie.host().clone();
         Some((async move { host.claims().claim(&source).await }.boxed(), tie))

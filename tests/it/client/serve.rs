@@ -9,9 +9,11 @@ use futures::{FutureExt, SinkExt, StreamExt, stream};
 use http::{Request, Response};
 use jackfield::client::serve::{Context, Handler, Reply, fetch_with, serve};
 use jackfield::client::{
-    ActorId, Body, BodyError, Cf, Close, Entrypoint, FetchError, Message, Session, Thrown, WebSocketError,
+    ActorId, Body, BodyError, Cf, Close, Entrypoint, FetchError, Message, Path, ReadableStream, Session,
+    Thrown, WebSocketError,
 };
 use jackfield::net::local::{Connection, Peer, Settings};
+use jackfield::wire::v8::JsValue;
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -81,6 +83,41 @@ impl Handler for Says {
         let said = format!("{context:?}");
         async { Ok(Response::new(Body::from(said)).into()) }.boxed()
     }
+}
+
+/// Tells how long a stream is, before it reads it.
+struct Measures;
+
+impl Handler for Measures {
+    fn call(&self, _: Path, args: Vec<JsValue>, _: Context) -> BoxFuture<'_, Result<JsValue, Thrown>> {
+        async move {
+            let mut stream = ReadableStream::take(&args[0]).unwrap();
+            let length = stream.length().await.map_or(JsValue::NULL, |length| (length as u32).into());
+            let bytes = stream.bytes().await.map_err(Thrown::error)?;
+            Ok(JsValue::array([length, (bytes.len() as u32).into()]))
+        }
+        .boxed()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_says_how_long_it_is() {
+    let ends = ends(Measures);
+    let parts = || stream::iter([Ok::<_, std::io::Error>(Bytes::from("parts"))]);
+    let measured = async |stream: ReadableStream| {
+        let call = ends.entrypoint().call("measure", [stream.into()]);
+        soon(call).await
+    };
+    let (known, found) = (JsValue::from(5), JsValue::from(5));
+    let both = measured(ReadableStream::new(Body::stream(Some(5), parts()))).await.unwrap();
+    assert_eq!(both, JsValue::array([known, found.clone()]));
+    let one = measured(ReadableStream::new(Body::stream(None, parts()))).await.unwrap();
+    assert_eq!(one, JsValue::array([JsValue::NULL, found]));
+    let none = measured(ReadableStream::new("")).await.unwrap();
+    assert_eq!(none, JsValue::array([0, 0]));
+    // One that has another length than it said is not taken for whole.
+    let error = measured(ReadableStream::new(Body::stream(Some(6), parts()))).await.unwrap_err();
+    assert!(error.to_string().contains("5 bytes, and its head said 6"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -27,8 +27,15 @@ fn pieces(length: usize) -> Body {
     )
 }
 
+/// Of a stream of this very text.
 async fn length_of(stream: ReadableStream) -> Result<usize, BodyError> {
-    stream.try_fold(0, |length, bytes| async move { Ok(length + bytes.len()) }).await
+    let expected = text((64 << 10) + 16);
+    let check = |length: usize, bytes: Bytes| {
+        let right = expected.get(length % 16..).is_some_and(|expected| expected.starts_with(&bytes));
+        assert!(right, "{} bytes at {length} are not those that were sent", bytes.len());
+        async move { Ok(length + bytes.len()) }
+    };
+    stream.try_fold(0, check).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,6 +79,23 @@ async fn streams_that_workers_take() {
         let error = soon(api.main().call("take", [stream])).await.unwrap_err();
         assert!(error.to_string().contains("read or sent already"), "{error}");
         said
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_say_how_long_they_are() {
+    both(|api| async move {
+        let taken = |value: &JsValue| ReadableStream::take(value).unwrap();
+        for (method, length) in [("give", Some(70_000)), ("giveSlowly", None)] {
+            let mut stream = taken(&soon(api.main().call(method, [70_000.into()])).await.unwrap());
+            assert_eq!(soon(stream.length()).await, length, "{method}");
+            let first = soon(stream.next()).await.unwrap().unwrap().len();
+            assert_eq!(soon(stream.length()).await, length.map(|length| length - first as u64));
+            let body = stream.into_body();
+            assert_eq!(body.length(), length.map(|length| length - first as u64));
+            assert_eq!(soon(body.bytes()).await.unwrap().len(), 70_000 - first);
+        }
     })
     .await;
 }
