@@ -3,7 +3,9 @@
 mod bounds;
 mod converted;
 mod properties;
-mod recorded;
+pub mod recorded;
 mod samples;
 mod texts;
 mod workerd;
+
+pub use workerd::is_echo;

@@ -182,7 +182,7 @@ async fn it_reads_what_we_write() {
 }
 
 /// Whether a value came back. An error comes without its stack, and what it had within becomes a property.
-fn is_echo(back: &JsValue, sent: &JsValue) -> bool {
+pub fn is_echo(back: &JsValue, sent: &JsValue) -> bool {
     match (back.view(), sent.view()) {
         (View::Error(back), View::Error(sent)) => {
             (back.name(), back.message()) == (sent.name(), sent.message())

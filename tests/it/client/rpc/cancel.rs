@@ -56,6 +56,27 @@ async fn a_call_that_was_never_polled_is_cancelled_too() {
     .await;
 }
 
+/// On one thread nothing is sent before the test waits for something.
+#[tokio::test]
+async fn a_call_that_waits_for_room_is_never_sent() {
+    both(|api| async move {
+        let main = api.main();
+        let key = format!("room {}", api.way);
+        // The connection is there, and so is the entrypoint.
+        soon(main.call("add", [1.into(), 1.into()])).await.unwrap();
+        // It takes all the room that there is.
+        let large = main.call("count", [JsValue::bytes(vec![0; 8 << 20])]);
+        let (waits, follows) = (main.call("noted", [key.as_str().into()]), main.call("count", []));
+        drop(waits);
+        assert_eq!(soon(large).await.unwrap(), 1.into());
+        assert_eq!(soon(follows).await.unwrap(), 0.into());
+        let told = soon(main.call("journal", [key.as_str().into()])).await.unwrap();
+        assert_eq!(told, JsValue::array([0; 0]));
+        idle(&api).await;
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_on_a_stub_is_cancelled_alone() {
     both(|api| async move {
