@@ -1,7 +1,7 @@
 //! `cargo bench --bench client`: what a client costs, against what else there is, in the same run.
 //!
 //! `-- --json` ends with one line of JSON, `-- --case NAME` (may be repeated) leaves the others out, `-- --rounds N`
-//! sets the rounds of every case, and `-- --quick` has a quarter of them. Cases: `codec`, `rpc`, `fetch`.
+//! sets the rounds of every case, and `-- --quick` has a quarter of them. Cases: `codec`, `rpc`, `fetch`, `down`, `up`.
 //!
 //! Both sides of a row are measured in turn, round by round, so that what disturbs the machine disturbs both. Their
 //! medians are compared.
@@ -44,7 +44,13 @@ struct Asked {
 type Case = fn(rounds: usize, report: &mut Report) -> std::io::Result<()>;
 
 /// All cases by their names. A new one is a file beside `codec.rs`, and a line here.
-const CASES: &[(&str, Case)] = &[("codec", codec::run), ("rpc", rpc::run), ("fetch", fetch::run)];
+const CASES: &[(&str, Case)] = &[
+    ("codec", codec::run),
+    ("rpc", rpc::run),
+    ("fetch", fetch::run),
+    ("down", fetch::down),
+    ("up", fetch::up),
+];
 
 fn main() -> std::io::Result<()> {
     let asked = Asked::parse();

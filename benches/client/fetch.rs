@@ -21,43 +21,69 @@ use super::worker::Worker;
 const STREAM: usize = 64 << 20;
 /// Bytes of a stream take long, and vary little.
 const STREAM_ROUNDS: usize = 9;
+/// At least nine tenths of the speed.
+const AS_HTTP: f64 = 1.0 / 0.9;
 
 pub fn run(rounds: usize, report: &mut Report) -> Result<()> {
+    with_worker(async |ours, theirs, _| {
+        for (row, at_once) in
+            [("a small fetch, one after the other", 1), ("a small fetch, 64 at once", AT_ONCE)]
+        {
+            let (mut us, mut them) = (Vec::new(), Vec::new());
+            for _ in 0..rounds {
+                us.push(timed(many(at_once, || fetch(ours))).await?);
+                them.push(timed(many(at_once, || hello(theirs))).await?);
+            }
+            report.add(row, &us, ("capnp-rpc", &them), Some(1.0));
+        }
+        Ok(())
+    })
+}
+
+/// A stream from the worker.
+pub fn down(rounds: usize, report: &mut Report) -> Result<()> {
+    with_worker(async |ours, theirs, http| {
+        let url = format!("http://api/down?size={STREAM}");
+        let (mut us, mut capnp, mut plain) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..rounds.min(STREAM_ROUNDS) {
+            us.push(
+                timed(async { counted(ours.fetch(get(&url)).await.map_err(Error::other)?).await }).await?,
+            );
+            plain.push(timed(over_http(http, get(&url))).await?);
+            capnp.push(timed(async { expect(theirs.get(&url).await?.len() == STREAM) }).await?);
+        }
+        report.add("64 MiB from the worker", &us, ("its HTTP socket", &plain), Some(AS_HTTP));
+        report.add("64 MiB from the worker", &us, ("capnp-rpc", &capnp), Some(1.0));
+        Ok(())
+    })
+}
+
+/// A stream to the worker.
+pub fn up(rounds: usize, report: &mut Report) -> Result<()> {
+    with_worker(async |ours, _, http| {
+        let (mut us, mut plain) = (Vec::new(), Vec::new());
+        for _ in 0..rounds.min(STREAM_ROUNDS) {
+            us.push(timed(async { counted(ours.fetch(upload()).await.map_err(Error::other)?).await }).await?);
+            plain.push(timed(over_http(http, upload())).await?);
+        }
+        report.add("64 MiB to the worker", &us, ("its HTTP socket", &plain), Some(AS_HTTP));
+        Ok(())
+    })
+}
+
+/// A worker, our client and capnp-rpc's on its debug port, and a connection to its HTTP socket.
+fn with_worker(
+    measure: impl AsyncFnOnce(&Entrypoint, &Client, &mut SendRequest<Body>) -> Result<()>,
+) -> Result<()> {
     let worker = Worker::start()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {
         let session = Session::connect(&Address::Unix(worker.debug_port())).await.map_err(Error::other)?;
         let ours = session.entrypoint("api", None, None);
         let theirs = Client::connect(&worker.debug_port()).await?;
-        for (row, at_once) in
-            [("a small fetch, one after the other", 1), ("a small fetch, 64 at once", AT_ONCE)]
-        {
-            let (mut us, mut them) = (Vec::new(), Vec::new());
-            for _ in 0..rounds {
-                us.push(timed(many(at_once, || fetch(&ours))).await?);
-                them.push(timed(many(at_once, || hello(&theirs))).await?);
-            }
-            report.add(row, &us, ("capnp-rpc", &them), Some(1.0));
-        }
-        streams(rounds.min(STREAM_ROUNDS), &ours, &worker.http(), report).await
+        let mut http = http(&worker.http()).await?;
+        measure(&ours, &theirs, &mut http).await
     })
-}
-
-async fn streams(rounds: usize, ours: &Entrypoint, socket: &Path, report: &mut Report) -> Result<()> {
-    let mut sender = http(socket).await?;
-    let down = format!("http://api/down?size={STREAM}");
-    let (mut us, mut them) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
-    for _ in 0..rounds {
-        us[0]
-            .push(timed(async { counted(ours.fetch(get(&down)).await.map_err(Error::other)?).await }).await?);
-        them[0].push(timed(async { over_http(&mut sender, get(&down)).await }).await?);
-        us[1].push(timed(async { counted(ours.fetch(upload()).await.map_err(Error::other)?).await }).await?);
-        them[1].push(timed(async { over_http(&mut sender, upload()).await }).await?);
-    }
-    for (index, row) in ["64 MiB from the worker", "64 MiB to the worker"].into_iter().enumerate() {
-        report.add(row, &us[index], ("its HTTP socket", &them[index]), Some(1.0 / 0.9));
-    }
-    Ok(())
 }
 
 async fn fetch(api: &Entrypoint) -> Result<()> {

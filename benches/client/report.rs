@@ -29,7 +29,7 @@ impl Report {
     ) {
         let (ours, theirs) = (median(ours), median(theirs));
         let ratio = ours / theirs;
-        let wanted = goal.map_or(String::new(), |goal| format!("≤ {goal}"));
+        let wanted = goal.map_or(String::new(), |goal| format!("≤ {goal:.2}"));
         println!(
             "  {row:<40}{:>9.3} ms{:>13.3} ms{ratio:>8.2}  {wanted:<6} {whose}",
             ours * 1e3,
