@@ -248,6 +248,14 @@ pub(super) struct FetchArgs {
 }
 
 impl Args {
+    /// What the log shows if nobody says. Commands that fail say why themselves.
+    pub(super) fn log(&self) -> &'static str {
+        match &self.command {
+            Command::Call(_) | Command::Get(_) | Command::Fetch(_) => "error",
+            _ => "warn",
+        }
+    }
+
     /// Whether the reader is a program.
     pub(super) fn json(&self) -> bool {
         match &self.command {

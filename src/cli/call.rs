@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path as File;
 
 use futures::TryStreamExt;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::args::{CallArgs, GetArgs};
 use super::failure::Failure;
@@ -14,7 +14,7 @@ use super::screen;
 use super::target::Target;
 use super::thrown;
 use crate::client::{CallError, Path, Promise, ReadableStream};
-use crate::wire::v8::{JsValue, Options, from_text, to_text};
+use crate::wire::v8::{JsValue, Options, from_loose_text, to_text};
 
 /// What is to be called or got, checked.
 #[derive(Debug)]
@@ -73,27 +73,11 @@ fn argument(text: &str, here: &File) -> Result<JsValue, Failure> {
         Failure::usage(format!("the argument `{}` is not JSON: {error}", shortened(text)))
             .hint(format!("a string needs quotes of its own, for the shell too: '\"{}\"'", shortened(text)))
     })?;
-    from_text(&strict(json), &[])
-        .map_err(|error| Failure::usage(format!("the argument `{}` is no value: {error}", shortened(text))))
-}
-
-/// JSON as people write it, in the textual form: there an array that means itself stands in another one. What is a form
-/// already, or stands so already, stays.
-fn strict(json: Value) -> Value {
-    match json {
-        Value::Object(members) => {
-            Value::Object(members.into_iter().map(|(key, value)| (key, strict(value))).collect())
-        }
-        Value::Array(elements) => {
-            let elements = match elements.as_slice() {
-                [Value::Array(inner)] => inner.clone(),
-                _ if from_text(&json!(elements), &[]).is_ok() => return Value::Array(elements),
-                _ => elements,
-            };
-            json!([elements.into_iter().map(strict).collect::<Vec<_>>()])
-        }
-        simple => simple,
-    }
+    from_loose_text(&json, &[]).map_err(|error| {
+        Failure::usage(format!("the argument `{}` is no value: {error}", shortened(text))).hint(
+            "an array that begins with the name of a form, and means itself, stands in another one: [[...]]",
+        )
+    })
 }
 
 fn shortened(text: &str) -> String {
@@ -111,7 +95,10 @@ pub(super) async fn run(reach: &Reach, settings: CallSettings, as_json: bool) ->
         Some(arguments) => entrypoint.call(path, arguments),
         None => entrypoint.get(path),
     };
-    let value = (&mut promise).await.map_err(failure)?;
+    let value = match (&mut promise).await {
+        Ok(value) => value,
+        Err(error) => return Err(reach.explain(&target, failure(error)).await),
+    };
     // What the worker gave lives as long as the promise: its streams are read before that is dropped.
     if let Some(stream) = ReadableStream::take(&value) {
         return pour(stream).await;
@@ -175,6 +162,7 @@ mod tests {
     #[test]
     fn an_argument_that_is_no_json_says_how_to_write_it() {
         assert!(argument("hello", File::new("/")).is_err());
+        assert!(argument(r#"["date","x"]"#, File::new("/")).is_err());
         assert!(argument("@/no/such/file", File::new("/")).is_err());
     }
 }

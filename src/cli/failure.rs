@@ -86,6 +86,17 @@ impl Failure {
         Self { message, hint: Some(advice.trim_end_matches('.').to_owned()), ..self }
     }
 
+    /// Without words with which the message may begin.
+    pub(super) fn without(self, words: &str) -> Self {
+        let message = self.message.strip_prefix(words).unwrap_or(&self.message).to_owned();
+        Self { message, ..self }
+    }
+
+    /// Whether the message says that.
+    pub(super) fn says(&self, part: &str) -> bool {
+        self.message.contains(part)
+    }
+
     fn blank() -> Self {
         Self {
             exit: Exit::Failed,

@@ -4,8 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use futures::TryStreamExt;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{HeaderMap, Method, Request, Response, Uri};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use hyper::ext::ReasonPhrase;
 use serde_json::{Value, json};
 use tokio_util::io::ReaderStream;
@@ -139,10 +139,18 @@ pub(super) async fn run(reach: &Reach, settings: FetchSettings, as_json: bool) -
     *request.method_mut() = settings.method.clone();
     *request.uri_mut() = settings.url.clone();
     *request.headers_mut() = settings.headers.clone();
+    if !matches!(settings.data, Data::None) && request.body().length() == Some(0) {
+        // A body of no bytes is one, to a worker. One that is said to have none is not.
+        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        *request.body_mut() = Body::stream(None, futures::stream::empty::<io::Result<_>>());
+    }
     if let Some(cf) = &settings.cf {
         request.extensions_mut().insert(Cf::new(cf));
     }
-    let answer = entrypoint.fetch(request).await.map_err(failure)?;
+    let answer = match entrypoint.fetch(request).await {
+        Ok(answer) => answer,
+        Err(error) => return Err(reach.explain(&settings.target, failure(error)).await),
+    };
     let status = answer.status();
     if as_json {
         print_json(answer).await?;
@@ -153,7 +161,8 @@ pub(super) async fn run(reach: &Reach, settings: FetchSettings, as_json: bool) -
             None => Out::standard(),
         };
         if settings.include {
-            out.write(head(&answer).as_bytes())?;
+            let bare = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+            out.write(head(&answer, !bare && settings.method != Method::HEAD).as_bytes())?;
         }
         let mut body = answer.into_body();
         while let Some(bytes) = body.try_next().await.map_err(thrown::broken)? {
@@ -171,6 +180,9 @@ pub(super) async fn run(reach: &Reach, settings: FetchSettings, as_json: bool) -
 
 fn failure(error: FetchError) -> Failure {
     let failure = Failure::failed(&error).advised(error.advice());
+    if matches!(error, FetchError::WebSocket) {
+        return failure.hint("this command shows no WebSockets; leave out the header `upgrade`");
+    }
     match error.thrown() {
         Some(thrown) => thrown::carried(failure, &thrown),
         None => failure,
@@ -215,7 +227,8 @@ async fn from_file(name: &str) -> Result<Body, Failure> {
     Ok(Body::stream(found.is_file().then_some(found.len()), ReaderStream::new(file)))
 }
 
-fn head(answer: &Response<Body>) -> String {
+/// `has_body`: whether its status and its request let it have one.
+fn head(answer: &Response<Body>, has_body: bool) -> String {
     let reason = match answer.extensions().get::<ReasonPhrase>() {
         Some(reason) => String::from_utf8_lossy(reason.as_bytes()).into_owned(),
         None => answer.status().canonical_reason().unwrap_or_default().to_owned(),
@@ -223,6 +236,11 @@ fn head(answer: &Response<Body>) -> String {
     let mut head = format!("HTTP/1.1 {} {reason}\r\n", answer.status().as_u16());
     for (name, value) in answer.headers() {
         head.push_str(&format!("{name}: {}\r\n", String::from_utf8_lossy(value.as_bytes())));
+    }
+    // Where no bytes of a head say it, the body does.
+    let length = answer.body().length().filter(|_| !answer.headers().contains_key(CONTENT_LENGTH));
+    if let Some(length) = length.filter(|_| has_body) {
+        head.push_str(&format!("content-length: {length}\r\n"));
     }
     head + "\r\n"
 }

@@ -42,7 +42,7 @@ const LOG: &str = "JACKFIELD_LOG";
 pub fn main() -> ExitCode {
     let args = Args::parse();
     let as_json = args.json();
-    log();
+    log(args.log());
     match run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(as_json),
@@ -77,10 +77,10 @@ fn runtime() -> Result<Runtime, Failure> {
         .map_err(|error| Failure::failed(format!("could not start the runtime: {error}")))
 }
 
-fn log() {
+fn log(usual: &str) {
     let colour =
         std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new(usual));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

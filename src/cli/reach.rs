@@ -7,6 +7,9 @@ use super::failure::Failure;
 use super::place::Place;
 use super::target::{Export, Id, Target};
 use crate::client::{ActorId, Address, AddressError, ConnectError, Entrypoint, Session};
+use crate::control::shape::SessionRow;
+use crate::session::Nearest;
+use crate::wire::actor_id::ActorIdError;
 
 /// A debug port, or the router of a project.
 #[derive(Debug)]
@@ -49,7 +52,15 @@ impl Reach {
             Export::Entrypoint(name) => Ok(session.entrypoint(service, Some(name), props)),
             Export::Actor { class, id } => {
                 let id = match id {
-                    Id::Hex(id) => id.clone(),
+                    Id::Hex(id) => self.checked(service, class, id.clone()).await?,
+                    Id::Plain(text) if self.known_key(service, class).await?.is_some() => {
+                        return Err(Failure::usage(format!(
+                            "objects of {class} are stored, and `{text}` is no id of one"
+                        ))
+                        .hint(
+                            "give its name as `name:`, or its id as `id:`; `str:` is for ephemeral classes",
+                        ));
+                    }
                     Id::Plain(text) => ActorId::ephemeral(text),
                     Id::Name(name) => ActorId::from_name(&self.unique_key(service, class).await?, name),
                 };
@@ -74,17 +85,62 @@ impl Reach {
                  unique key of a class"
             ))
             .hint("give --unique-key (wrangler's is `<worker>-<class>`), or the object's id as `id:`")),
+            Reach::Router(_) => self.known_key(service, class).await?.ok_or_else(|| {
+                Failure::usage(format!("session {service} has no stored class {class}"))
+                    .hint("`jackfield ls --json` shows the classes; objects of an ephemeral one are named `str:`")
+            }),
+        }
+    }
+
+    /// The unique key of a class whose objects are stored, where it is known.
+    async fn known_key(&self, service: &str, class: &str) -> Result<Option<String>, Failure> {
+        match self {
+            Reach::At { unique_key, .. } => Ok(unique_key.clone()),
             Reach::Router(place) => {
-                let sessions = place.client().sessions().await?.sessions;
-                let session = sessions.into_iter().find(|row| row.session.to_string() == service);
-                let known = session.and_then(|row| row.unique_keys.get(class).cloned());
-                known.ok_or_else(|| {
-                    Failure::usage(format!("session {service} has no stored class {class}"))
-                        .hint("`jackfield ls` shows the classes; objects of an ephemeral one are named `str:`")
-                })
+                let session = row(place, service).await?;
+                Ok(session.and_then(|row| row.unique_keys.get(class).cloned()))
             }
         }
     }
+
+    /// workerd opens an object by any id; one of another class would be one that no worker can name.
+    async fn checked(&self, service: &str, class: &str, id: ActorId) -> Result<ActorId, Failure> {
+        match self.known_key(service, class).await? {
+            Some(key) if !id.is_of(&key) => Err(Failure::usage(ActorIdError::OtherClass(id, key))
+                .hint(format!("look whether it is of {class}, and whether all of it is there"))),
+            _ => Ok(id),
+        }
+    }
+
+    /// What the port itself cannot say of a name that is not there.
+    pub(super) async fn explain(&self, target: &Target, failure: Failure) -> Failure {
+        if failure.says("Invalid Durable Object ID") {
+            return failure
+                .hint("objects of a stored class are `name:` or `id:`; `str:` is for ephemeral ones");
+        }
+        let (Reach::Router(place), true) = (self, failure.says("Worker does not export")) else {
+            return failure;
+        };
+        let Ok(Some(row)) = row(place, &target.service).await else { return failure };
+        let (wanted, known) = match &target.export {
+            Export::Default => return failure,
+            Export::Entrypoint(name) => (name, row.entrypoints),
+            Export::Actor { class, .. } => (class, row.classes),
+        };
+        let has = match known.is_empty() {
+            true => format!("session {} has none", target.service),
+            false => format!("session {} has {}", target.service, known.join(", ")),
+        };
+        match Nearest::of(wanted, &known) {
+            Nearest(Some(name)) => failure.hint(format!("did you mean {}#{name}? {has}", target.service)),
+            Nearest(None) => failure.hint(has),
+        }
+    }
+}
+
+async fn row(place: &Place, service: &str) -> Result<Option<SessionRow>, Failure> {
+    let sessions = place.client().sessions().await?.sessions;
+    Ok(sessions.into_iter().find(|row| row.session.to_string() == service))
 }
 
 impl From<ConnectError> for Failure {

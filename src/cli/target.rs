@@ -48,7 +48,16 @@ impl Target {
     /// As [`FromStr`], for what somebody typed.
     pub(super) fn typed(text: &str) -> Result<Self, Failure> {
         text.parse().map_err(|error: TargetError| {
-            Failure::usage(error).hint("write it as SERVICE, SERVICE#ENTRYPOINT or SERVICE#CLASS/name:ROOM")
+            let hint = match &error {
+                TargetError::Id(_) => {
+                    "give all that `ctx.id.toString()` says in the worker, or a name, as `name:`"
+                }
+                TargetError::NoObject(..) => {
+                    "write it as SERVICE#CLASS/name:ROOM, .../id:HEX or .../str:PLAIN"
+                }
+                _ => "write it as SERVICE, SERVICE#ENTRYPOINT or SERVICE#CLASS/name:ROOM",
+            };
+            Failure::usage(error).hint(hint)
         })
     }
 }

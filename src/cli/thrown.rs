@@ -12,6 +12,11 @@ pub(super) fn carried(failure: Failure, thrown: &Thrown) -> Failure {
         Ok(value) => failure.beside("thrown", value),
         Err(_) => failure,
     };
+    // What the port refuses is no error of a worker's, and its class says nothing.
+    let failure = match !thrown.remote && thrown.name == "Error" {
+        true => failure.without("Error: "),
+        false => failure,
+    };
     failure.below(account(thrown))
 }
 
@@ -33,6 +38,9 @@ fn account(thrown: &Thrown) -> String {
     let mut lines: Vec<String> = Vec::new();
     for (name, value) in &thrown.properties {
         lines.push(format!("  {key}{name}:{key:#} {}", value.as_ref().inspect(&options)));
+    }
+    if let Some(value) = &thrown.value {
+        lines.push(format!("  {key}thrown:{key:#} {}", value.as_ref().inspect(&options)));
     }
     let flags = [
         (thrown.retryable, "retryable"),

@@ -150,7 +150,13 @@ impl Body {
             };
             match frame {
                 None => return Poll::Ready(None),
-                Some(Err(error)) => return Poll::Ready(Some(Err(BodyError::Source(error)))),
+                // A stream of another worker's says itself why it is not whole.
+                Some(Err(error)) => {
+                    return Poll::Ready(Some(Err(match error.downcast::<BodyError>() {
+                        Ok(error) => *error,
+                        Err(error) => BodyError::Source(error),
+                    })));
+                }
                 // Trailers have no place in what workers send each other.
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(bytes) => return Poll::Ready(Some(Ok(bytes))),

@@ -37,5 +37,11 @@ impl fmt::Display for Nearest {
 
 /// How alike two names are, whatever their case: from 0, not at all, to 1.
 pub(super) fn likeness(wanted: &str, name: &str) -> f64 {
-    strsim::jaro_winkler(&wanted.to_lowercase(), &name.to_lowercase())
+    let (wanted, name) = (wanted.to_lowercase(), name.to_lowercase());
+    let likeness = strsim::jaro_winkler(&wanted, &name);
+    // In names of three letters Jaro-Winkler sees no swapped ones.
+    match wanted.len() == 3 && name.len() == 3 && strsim::osa_distance(&wanted, &name) == 1 {
+        true => likeness.max(ENOUGH),
+        false => likeness,
+    }
 }

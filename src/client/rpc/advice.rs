@@ -8,7 +8,7 @@ use super::thrown::Thrown;
 pub(in crate::client) const REPEAT: &str = "connect again, and repeat it only if it may happen twice";
 
 /// Class, a part of the message, and what to do next.
-const ADVICE: [(&str, &str, &str); 11] = [
+const ADVICE: [(&str, &str, &str); 12] = [
     ("TypeError", "\". The fake ", "add it to the file, and say `jackfield fake` again"),
     (
         "TypeError",
@@ -32,6 +32,11 @@ const ADVICE: [(&str, &str, &str); 11] = [
     ("Error", "Worker does not export", "look at the names that the worker's main module exports"),
     ("Error", "There is no session ", "`jackfield ls` shows those that there are."),
     ("Error", "There is no link ", "`jackfield links` shows those that there are."),
+    (
+        "TypeError",
+        "tried to return a WebSocket",
+        "ask for it with the header `upgrade: websocket`, or have the worker answer otherwise",
+    ),
     ("Error", "internal error", "the worker's own log says what happened"),
 ];
 

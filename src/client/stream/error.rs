@@ -20,6 +20,8 @@ impl StreamError {
     }
 }
 
+/// The reason without the prefixes by which workers know what to throw.
 pub(crate) fn plain(exception: &Exception) -> &str {
-    exception.reason.strip_prefix("jsg.Error: ").unwrap_or(&exception.reason)
+    let told = exception.reason.trim_start_matches("remote.");
+    told.strip_prefix("jsg.Error: ").or_else(|| told.strip_prefix("jsg.")).unwrap_or(told)
 }

@@ -35,7 +35,10 @@ impl Fakes {
 
     pub(super) fn stage(&self, request: &FakeRequest) -> Result<Staged, Problem> {
         let fake = Fake::from_json(&request.file, &request.fake).map_err(|error| {
-            Problem::new(Code::BadRequest, format!("{}: {error}", request.file.display()))
+            {
+                Problem::new(Code::BadRequest, format!("{}: {error}", request.file.display()))
+                    .hint("nothing was moved; `jackfield fake --help` shows what a fake looks like")
+            }
         })?;
         let number = self.last.fetch_add(1, Relaxed) + 1;
         let session = SessionName::of_fake(number);
