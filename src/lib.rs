@@ -9,6 +9,7 @@ pub mod cli;
 pub mod client;
 pub mod control;
 pub mod net;
+pub mod registry;
 pub mod router;
 pub mod rpc;
 pub mod schema;

@@ -28,6 +28,13 @@ Exit codes:
   2  the command line or the file is wrong; nothing was changed
   3  no daemon answers for this project"#;
 
+/// The same for a command that runs another.
+const RUNNING: &str = "\
+The command sees a registry of its own: it finds every session that runs, and jackfield knows who calls. Signals
+and the terminal are the command's.
+
+Exit codes: those of the command; 128 and the signal's number, if one ended it; 1 if it cannot be started";
+
 /// The same for commands that speak to workers.
 const CALLING: &str = "\
 Scheduled, queue and alarm events cannot be sent: a debug port does not carry them.
@@ -55,6 +62,15 @@ pub(super) enum Command {
     /// Start the sessions of a project and keep them linked until Ctrl-C
     #[command(after_help = EXIT_CODES)]
     Up(UpArgs),
+    /// Run any dev command (wrangler dev, vite, ...), linked with the other sessions
+    #[command(after_help = RUNNING)]
+    Run(RunArgs),
+    /// Make a session of a debug port that listens somewhere on this machine
+    #[command(after_help = EXIT_CODES)]
+    Attach(AttachArgs),
+    /// What the other commands start when they need it
+    #[command(hide = true)]
+    Daemon,
     /// Show what it is about, in seconds, with three sessions of its own
     #[command(after_help = EXIT_CODES)]
     Demo(DemoArgs),
@@ -101,6 +117,37 @@ pub(super) struct UpArgs {
     /// One JSON object a line: what starts, stops and changes
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RunArgs {
+    /// What the session is called [default: what its worker is called]
+    #[arg(long)]
+    pub(super) name: Option<String>,
+    /// What tells it apart from others of that name [default: the git branch]
+    #[arg(long)]
+    pub(super) scope: Option<String>,
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
+    pub(super) command: Vec<std::ffi::OsString>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct AttachArgs {
+    /// Where it listens, like 127.0.0.1:9230 or unix:/PATH
+    #[arg(value_name = "ADDR")]
+    pub(super) address: String,
+    /// What the session is called
+    #[arg(long)]
+    pub(super) name: String,
+    /// What tells it apart from others of that name
+    #[arg(long)]
+    pub(super) scope: Option<String>,
+    /// The service of its worker [default: the session's name]
+    #[arg(long)]
+    pub(super) service: Option<String>,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -263,6 +310,8 @@ impl Args {
             Command::Demo(args) => args.json,
             Command::Retarget(args) => args.output.json,
             Command::Fake(args) => args.output.json,
+            Command::Attach(args) => args.output.json,
+            Command::Run(_) | Command::Daemon => false,
             Command::Fetch(args) => args.json,
             Command::Call(args) => args.json,
             Command::Get(args) => args.json,

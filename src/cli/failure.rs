@@ -154,9 +154,11 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let (exit, code, hint) = match error {
             ClientError::Refused(problem) => return problem.into(),
-            ClientError::Connect { .. } => {
-                (Exit::Unreachable, Code::Unreachable, "start it with `jackfield up`")
-            }
+            ClientError::Connect { .. } => (
+                Exit::Unreachable,
+                Code::Unreachable,
+                "start one with `jackfield up` in a project, or `jackfield run -- COMMAND` anywhere",
+            ),
             ClientError::Stranger { .. } => {
                 let hint = "set JACKFIELD_RUNTIME_DIR to a folder that only you can write";
                 (Exit::Unreachable, Code::Unreachable, hint)

@@ -13,7 +13,9 @@ pub(super) async fn run(place: &Place, as_json: bool) -> Result<(), Failure> {
         return Ok(screen::json(&links)?);
     }
     if links.links.is_empty() {
-        screen::note("there are no links; add one to [sessions.NAME.services] in the project file");
+        screen::note(
+            "there are no links; they come as sessions call, or stand in [sessions.NAME.services] of the project file",
+        );
         return Ok(());
     }
     screen::data(&table(&links.links))?;

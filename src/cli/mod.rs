@@ -4,6 +4,8 @@
 //! one place, `failure`, and every result through `screen`.
 
 mod args;
+mod attach;
+mod background;
 mod call;
 mod demo;
 mod down;
@@ -18,6 +20,7 @@ mod progress;
 mod reach;
 mod reload;
 mod retarget;
+mod run;
 mod screen;
 mod settings;
 mod target;
@@ -44,18 +47,21 @@ pub fn main() -> ExitCode {
     let as_json = args.json();
     log(args.log());
     match run(args) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => failure.report(as_json),
     }
 }
 
-fn run(args: Args) -> Result<(), Failure> {
+fn run(args: Args) -> Result<ExitCode, Failure> {
     let as_json = args.json();
     let here = std::env::current_dir().map_err(|error| {
         Failure::failed(format!("the current folder cannot be found: {error}"))
             .hint("change to one that exists")
     })?;
-    match Settings::resolve(args, &here)? {
+    let done = match Settings::resolve(args, &here)? {
+        Settings::Run(settings) => return runtime()?.block_on(self::run::run(settings, &here)),
+        Settings::Attach(place, attach) => runtime()?.block_on(attach::run(&place, &attach, as_json)),
+        Settings::Daemon(place) => up::in_background(place),
         Settings::Up(settings) => up::run(settings, as_json),
         Settings::Demo(trace_frames) => demo::run(trace_frames.as_deref(), as_json),
         Settings::Reload(place) => runtime()?.block_on(reload::run(&place, as_json)),
@@ -66,7 +72,8 @@ fn run(args: Args) -> Result<(), Failure> {
         Settings::Call(reach, settings) => runtime()?.block_on(call::run(&reach, *settings, as_json)),
         Settings::Fetch(reach, settings) => runtime()?.block_on(fetch::run(&reach, *settings, as_json)),
         Settings::Down(place) => runtime()?.block_on(down::run(&place, as_json)),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// Commands wait for one socket at a time, so one thread is enough.

@@ -17,14 +17,25 @@ pub(super) struct Place {
 
 impl Place {
     /// The project that `file` names, or the nearest one at or above `here`.
+    pub(super) fn project(file: Option<&Path>, here: &Path) -> Result<Self, Failure> {
+        let found =
+            file.map_or_else(|| Self::nearest(here), |file| Self::named(&here.join(file)).map(Some))?;
+        found.ok_or_else(|| {
+            let what = format!("there is no {FILE_NAME} in {} or a folder above it", here.display());
+            Failure::usage(what).hint(others("name one with --file, or start in the folder of the project"))
+        })
+    }
+
+    /// The same; what is in no project is in the user's own.
     pub(super) fn find(file: Option<&Path>, here: &Path) -> Result<Self, Failure> {
         match file {
             Some(file) => Self::named(&here.join(file)),
-            None => Self::nearest(here),
+            None => Self::nearest(here)?.map_or_else(Self::home, Ok),
         }
     }
 
-    fn of(file: PathBuf) -> Result<Self, Failure> {
+    /// That very file, there or not.
+    pub(super) fn of(file: PathBuf) -> Result<Self, Failure> {
         let folder = RuntimeDir::folder_of(&file).map_err(Failure::usage)?;
         Ok(Self { file, socket: RuntimeDir::control_socket(&folder) })
     }
@@ -56,20 +67,32 @@ impl Place {
         found.ok_or_else(|| Failure::usage(format!("no daemon runs for {}", file.display())))
     }
 
-    fn nearest(here: &Path) -> Result<Self, Failure> {
+    fn nearest(here: &Path) -> Result<Option<Self>, Failure> {
         for folder in here.ancestors() {
             let file = folder.join(FILE_NAME);
             if file.is_file() {
-                return Self::named(&file);
+                return Self::named(&file).map(Some);
             }
             if let Ok(place) = Self::of(file)
                 && place.has_daemon()
             {
-                return Ok(place);
+                return Ok(Some(place));
             }
         }
-        Err(Failure::usage(format!("there is no {FILE_NAME} in {} or a folder above it", here.display()))
-            .hint(others("name one with --file, or start in the folder of the project")))
+        Ok(None)
+    }
+
+    /// The user's own: what is not in any project runs there. Its file need not exist.
+    fn home() -> Result<Self, Failure> {
+        let config = std::env::var_os("XDG_CONFIG_HOME").filter(|value| !value.is_empty()).map(PathBuf::from);
+        let config = config.or_else(|| Some(std::env::home_dir()?.join(".config")));
+        let config = config.ok_or_else(|| {
+            Failure::usage("there is no home folder for what is in no project").hint("set HOME")
+        })?;
+        let folder = config.join("jackfield");
+        let made = std::fs::create_dir_all(&folder);
+        made.map_err(|error| Failure::usage(format!("cannot make {}: {error}", folder.display())))?;
+        Self::of(folder.join(FILE_NAME))
     }
 
     /// Whether there is a socket; who listens on it, if anybody, is seen when it is asked.

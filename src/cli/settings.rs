@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::args::{Args, Command, RetargetArgs, UpArgs};
+use super::args::{Args, AttachArgs, Command, RetargetArgs, RunArgs, UpArgs};
 use super::call::CallSettings;
 use super::failure::Failure;
 use super::fetch::FetchSettings;
 use super::place::Place;
 use super::reach::Reach;
-use crate::control::shape::{ChangeRequest, FakeRequest, Move};
+use super::run::RunSettings;
+use crate::control::shape::{Attach, ChangeRequest, FakeRequest, Move};
+use crate::net::Endpoint;
 use crate::router::{Aim, LinkName};
+use crate::session::SessionName;
 
 /// A whole day; more than that is a slip, and `Duration` refuses what is not a number at all.
 const MAX_GRACE: f64 = 86_400.0;
@@ -21,6 +24,9 @@ const MAX_GRACE: f64 = 86_400.0;
 #[derive(Debug)]
 pub(super) enum Settings {
     Up(UpSettings),
+    Run(RunSettings),
+    Attach(Place, Attach),
+    Daemon(Place),
     /// Where every frame is shown.
     Demo(Option<PathBuf>),
     Reload(Place),
@@ -47,10 +53,22 @@ impl Settings {
         let place = |file: Option<PathBuf>| Place::find(file.as_deref(), here);
         Ok(match command {
             Command::Up(UpArgs { project, trace_frames, grace, json: _ }) => Self::Up(UpSettings {
-                place: place(project.or(file))?,
+                place: Place::project(project.or(file).as_deref(), here)?,
                 trace_frames: trace_frames.map(|file| here.join(file)),
                 grace: seconds(grace)?,
             }),
+            Command::Run(RunArgs { name, scope, command }) => {
+                // Before anything is started for it.
+                let any = name.as_deref().unwrap_or("worker");
+                SessionName::scoped(any, scope.as_deref()).map_err(Failure::usage)?;
+                Self::Run(RunSettings { place: place(file)?, name, scope, command })
+            }
+            Command::Attach(AttachArgs { address, name, scope, service, output: _ }) => {
+                address.parse::<Endpoint>().map_err(Failure::usage)?;
+                SessionName::scoped(&name, scope.as_deref()).map_err(Failure::usage)?;
+                Self::Attach(place(file)?, Attach { address, name, scope, service })
+            }
+            Command::Daemon => Self::Daemon(file.map_or_else(|| place(None), Place::of)?),
             Command::Demo(args) => Self::Demo(args.trace_frames.map(|file| here.join(file))),
             Command::Reload(_) => Self::Reload(place(file)?),
             Command::Ls(_) => Self::Ls(place(file)?),

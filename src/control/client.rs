@@ -16,7 +16,10 @@ use tokio::net::UnixStream;
 
 use super::problem::{Problem, Refusal};
 use super::server::is_own;
-use super::shape::{ChangeRequest, Changed, FakeRequest, Links, Reloaded, Sessions, Status, Stopped};
+use super::shape::{
+    Attach, Attached, ChangeRequest, Changed, FakeRequest, Links, Reloaded, Run, Running, Sessions, Status,
+    Stopped,
+};
 
 /// The largest answer that is read. Thousands of links with props stay far below it.
 const MAX_ANSWER: usize = 64 << 20;
@@ -101,6 +104,16 @@ impl Client {
     /// Leads links to a fake, all or none.
     pub async fn fake(&self, fake: &FakeRequest) -> Result<Changed, ClientError> {
         self.post("/v1/fakes", fake).await
+    }
+
+    /// Asks for a registry of a command's own.
+    pub async fn run(&self, run: &Run) -> Result<Running, ClientError> {
+        self.post("/v1/runs", run).await
+    }
+
+    /// Makes a session of a debug port.
+    pub async fn attach(&self, attach: &Attach) -> Result<Attached, ClientError> {
+        self.post("/v1/attached", attach).await
     }
 
     /// Makes the daemon read its project again.

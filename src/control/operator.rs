@@ -3,7 +3,10 @@
 use std::future::Future;
 
 use super::problem::Problem;
-use super::shape::{ChangeRequest, Changed, FakeRequest, Links, Reloaded, Sessions, Status, Stopped};
+use super::shape::{
+    Attach, Attached, ChangeRequest, Changed, FakeRequest, Links, Reloaded, Run, Running, Sessions, Status,
+    Stopped,
+};
 
 /// The daemon as the API sees it. One method a request; see [`shape`](super::shape) for what each promises.
 ///
@@ -25,6 +28,11 @@ pub trait Operator: Send + Sync + 'static {
 
     /// Leads links to a fake, all or none.
     fn fake(&self, request: FakeRequest) -> impl Future<Output = Result<Changed, Problem>> + Send;
+    /// Gives a command a registry of its own.
+    fn run(&self, run: Run) -> impl Future<Output = Result<Running, Problem>> + Send;
+
+    /// Makes a session of a debug port.
+    fn attach(&self, attach: Attach) -> impl Future<Output = Result<Attached, Problem>> + Send;
 
     /// Reads the project again and applies it as a whole, or changes nothing.
     fn reload(&self) -> impl Future<Output = Result<Reloaded, Problem>> + Send;

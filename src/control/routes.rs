@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::operator::Operator;
 use super::problem::{Code, Problem, Refusal};
-use super::shape::{ChangeRequest, FakeRequest};
+use super::shape::{Attach, ChangeRequest, FakeRequest, Run};
 use crate::session::Nearest;
 
 /// The largest body of a request. A change of a thousand links, with props, stays below it.
@@ -34,6 +34,8 @@ const PATHS: &[(&str, &[Method])] = &[
     ("/v1/sessions", GET),
     ("/v1/links", &[Method::GET, Method::POST]),
     ("/v1/fakes", POST),
+    ("/v1/runs", POST),
+    ("/v1/attached", POST),
     ("/v1/reload", POST),
     ("/v1/down", POST),
 ];
@@ -84,6 +86,14 @@ where
         ("POST", "/v1/fakes") => {
             let fake: FakeRequest = read(request, MAX_FAKE).await?;
             Ok(json(StatusCode::OK, &operator.fake(fake).await?))
+        }
+        ("POST", "/v1/runs") => {
+            let run: Run = read(request, MAX_BODY).await?;
+            Ok(json(StatusCode::OK, &operator.run(run).await?))
+        }
+        ("POST", "/v1/attached") => {
+            let attach: Attach = read(request, MAX_BODY).await?;
+            Ok(json(StatusCode::OK, &operator.attach(attach).await?))
         }
         ("POST", "/v1/reload") => Ok(json(StatusCode::OK, &operator.reload().await?)),
         ("POST", "/v1/down") => Ok(json(StatusCode::OK, &operator.down().await?)),

@@ -48,6 +48,7 @@ fn session_row(session: &Session, url: Option<String>) -> SessionRow {
         pid: generation.map(|generation| generation.pid),
         entrypoints: entrypoints(session, generation),
         classes: session.classes.iter().map(|class| class.name.clone()).collect(),
+        joined: session.joined,
         unique_keys: session.classes.iter().filter_map(unique_key).collect(),
         fake: session.fake.as_deref().map(Into::into),
         url,

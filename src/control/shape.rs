@@ -85,6 +85,9 @@ pub struct SessionRow {
     /// The file that it answers by, if it is a fake: those take every entrypoint's name.
     #[serde(default)]
     pub fake: Option<PathBuf>,
+    /// Whether it was not started by jackfield.
+    #[serde(default)]
+    pub joined: bool,
     /// Where a browser or curl reaches the default entrypoint, if the project says so.
     pub url: Option<String>,
 }
@@ -195,6 +198,50 @@ pub struct Changed {
     pub revision: Revision,
     /// The links that were asked for, as they are now.
     pub links: Vec<LinkRow>,
+}
+
+/// `POST /v1/runs`: gives a command a registry of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// The process at whose end the run is over.
+    pub pid: i32,
+    /// What its session is called, instead of what its worker is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The scope of its sessions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+}
+
+/// The answer to `POST /v1/runs`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    /// The folder that the command shall take for the registry.
+    pub registry: PathBuf,
+}
+
+/// `POST /v1/attached`: makes a session of a debug port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attach {
+    /// Where it listens, on this machine.
+    pub address: String,
+    /// What the session is called.
+    pub name: String,
+    /// Its scope.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// The service of its worker; like the session if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+}
+
+/// The answer to `POST /v1/attached`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attached {
+    /// The session.
+    pub session: SessionName,
 }
 
 /// The answer to `POST /v1/reload`.

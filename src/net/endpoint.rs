@@ -41,6 +41,13 @@ pub struct EndpointError {
     pub why: &'static str,
 }
 
+impl Loopback {
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.0.port()
+    }
+}
+
 impl Endpoint {
     /// A port, if the address is exactly 127.0.0.1 or ::1. The rest of 127/8 is loopback too, but nobody writes it by
     /// chance.

@@ -14,7 +14,7 @@ pub mod socket;
 mod threads;
 
 pub use driver::{Driver, Host, Net, Plug};
-pub use endpoint::{Endpoint, EndpointError};
+pub use endpoint::{Endpoint, EndpointError, Loopback};
 pub use lifetime::Lifetime;
 pub use listen::{accept, listen};
 pub use socket::Socket;

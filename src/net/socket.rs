@@ -39,7 +39,7 @@ pub struct Socket {
     calm: u32,
 }
 
-fn register<T: AsRawFd>(fd: T, interest: Interest) -> io::Result<AsyncFd<T>> {
+pub(crate) fn register<T: AsRawFd>(fd: T, interest: Interest) -> io::Result<AsyncFd<T>> {
     // SAFETY: the descriptor is owned, by the AsyncFd alone or with others. From there it is only borrowed, so that it
     // is neither closed nor exchanged while it is registered.
     Ok(unsafe { AsyncFd::register_with_interest(fd, interest) }?)

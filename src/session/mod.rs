@@ -3,9 +3,11 @@
 
 pub mod config;
 mod exports;
+pub mod foreground;
 pub mod host;
 mod keeper;
 mod lines;
+mod listener;
 pub mod name;
 mod nearest;
 mod orphans;
@@ -14,14 +16,17 @@ mod private_folder;
 pub mod process;
 pub mod project;
 pub mod runtime_dir;
+pub mod scope;
 mod spawner;
 pub mod state;
 pub mod supervisor;
 pub mod survey;
+mod vital;
 pub mod workerd;
 
 pub use exports::Exports;
 pub use host::{Host, Times};
+pub use listener::Listener;
 pub use name::{NameError, SessionName};
 pub use nearest::Nearest;
 pub use output::{OutputSink, Stream};
@@ -31,3 +36,4 @@ pub use runtime_dir::{RuntimeDir, RuntimeDirError};
 pub use state::{Generation, Services, SessionSink, SessionState};
 pub use supervisor::{Applied, Drain, Sessions, StartFailures};
 pub use survey::{SurveyError, survey};
+pub use vital::{Process, ended};

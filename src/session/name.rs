@@ -24,6 +24,17 @@ pub struct SessionName {
 }
 
 impl SessionName {
+    /// A name in a scope.
+    ///
+    /// # Errors
+    /// One of them cannot be a part of a session's name.
+    pub fn scoped(name: &str, scope: Option<&str>) -> Result<Self, NameError> {
+        match scope {
+            Some(scope) => format!("{name}@{scope}").parse(),
+            None => name.parse(),
+        }
+    }
+
     /// The worker's name, without the scope.
     pub fn name(&self) -> &str {
         &self.name

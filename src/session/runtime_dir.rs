@@ -178,6 +178,16 @@ impl RuntimeDir {
         folder.join(format!("f-{number}"))
     }
 
+    /// What stands for one worker in the registry of a calling session.
+    pub fn entry_face(&self, session: &SessionName, worker: &str) -> PathBuf {
+        self.folder.join(format!("e-{}", short_hash(&format!("{session}/{worker}"))))
+    }
+
+    /// The registry that a session has for itself.
+    pub fn view(&self, number: u64) -> PathBuf {
+        self.folder.join(format!("view-{number}"))
+    }
+
     /// The real debug port of one start of a session.
     pub fn debug_socket(&self, session: &SessionName, start: u64) -> PathBuf {
         self.folder.join(format!("g-{}-{start}", short_hash(&session.to_string())))

@@ -180,6 +180,7 @@ async fn start(
         router: router.clone(),
         output: Arc::new(Silent),
         watcher: Arc::new(Silent),
+        registries: Vec::new(),
     };
     let (daemon, worker) = Daemon::start(parts).await?;
     let link = LINK.parse().map_err(Failure::failed)?;

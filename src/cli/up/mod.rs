@@ -12,9 +12,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
+use super::place::Place;
 use super::progress::FetchBar;
 use super::settings::UpSettings;
 use crate::control::{Daemon, Operator, Parts, Worker, server};
+use crate::registry;
 use crate::router::switch::{Settings, TraceFile};
 use crate::router::{Links, Router};
 use crate::session::{Project, RuntimeDir, Times, workerd};
@@ -36,6 +38,8 @@ struct Prepared {
     trace_frames: Option<PathBuf>,
     account: Arc<Account>,
     began: Instant,
+    /// Whether it was started for a command, and may go when nothing runs.
+    in_background: bool,
 }
 
 /// Blocks until the project has been stopped.
@@ -49,7 +53,32 @@ pub(super) fn run(settings: UpSettings, as_json: bool) -> Result<(), Failure> {
     let found = workerd::locate(&options, &mut FetchBar::default()).map_err(Failure::failed)?;
     let account = Arc::new(Account::new(&project, as_json));
     account.begins(&project.file, &found);
-    let prepared = Prepared { project, workerd: found.path, grace, trace_frames, account, began };
+    let workerd = found.path;
+    let prepared = Prepared { project, workerd, grace, trace_frames, account, began, in_background: false };
+    super::runtime()?.block_on(prepared.run())
+}
+
+/// The same for a command that needs a daemon. Its standard output tells that command when it is ready, and is closed
+/// then.
+pub(super) fn in_background(place: Place) -> Result<(), Failure> {
+    let began = Instant::now();
+    let there = place.file.exists();
+    let project = match there {
+        true => Project::load(&place.file).map_err(Failure::project)?,
+        false => Project::empty(&place.file),
+    };
+    let workerd = match project.sessions.is_empty() {
+        // Nothing to run, nothing to fetch.
+        true => PathBuf::from("workerd"),
+        false => {
+            let options = workerd::Options::from_env(&project.root).map_err(Failure::failed)?;
+            workerd::locate(&options, &mut FetchBar::default()).map_err(Failure::failed)?.path
+        }
+    };
+    let account = Arc::new(Account::new(&project, true));
+    let grace = Times::default().drain;
+    let prepared =
+        Prepared { project, workerd, grace, trace_frames: None, account, began, in_background: true };
     super::runtime()?.block_on(prepared.run())
 }
 
@@ -57,17 +86,17 @@ impl Prepared {
     async fn run(self) -> Result<(), Failure> {
         let mut signals =
             Signals::new().map_err(|error| Failure::failed(format!("cannot watch signals: {error}")))?;
-        let (account, grace) = (self.account.clone(), self.grace);
+        let (account, grace, in_background) = (self.account.clone(), self.grace, self.in_background);
         let started = tokio::select! {
             biased;
             () = signals.stop() => return Err(Failure::failed("stopped before everything was up")),
             started = self.start() => started?,
         };
-        keep(started, signals, &account, grace).await
+        keep(started, signals, &account, grace, in_background).await
     }
 
     async fn start(self) -> Result<Started, Failure> {
-        let Self { project, workerd, grace, trace_frames, account, began } = self;
+        let Self { project, workerd, grace, trace_frames, account, began, .. } = self;
         let runtime = RuntimeDir::claim(&project.file).map_err(Failure::failed)?;
         let socket = RuntimeDir::control_socket(runtime.folder());
         let router = router(trace_frames.as_deref())?;
@@ -75,7 +104,8 @@ impl Prepared {
             .map_err(|error| Failure::failed(format!("cannot listen at {}: {error}", socket.display())))?;
         let times = Times { drain: grace, ..Times::default() };
         let (output, watcher) = (account.clone(), account.clone());
-        let parts = Parts { project, workerd, times, runtime, router, output, watcher };
+        let registries = registry::defaults();
+        let parts = Parts { project, workerd, times, runtime, router, output, watcher, registries };
         let (daemon, worker) = Daemon::start(parts).await?;
         account.ready(began.elapsed(), &daemon.sessions().sessions, &daemon.links().links, &socket);
         Ok(Started { daemon, worker, listener })
@@ -98,6 +128,7 @@ async fn keep(
     mut signals: Signals,
     account: &Arc<Account>,
     grace: Duration,
+    in_background: bool,
 ) -> Result<(), Failure> {
     let Started { daemon, worker, listener } = started;
     let close = CancellationToken::new();
@@ -110,6 +141,7 @@ async fn keep(
         let wish = tokio::select! {
             biased;
             wish = signals.next() => wish,
+            () = daemon.idle(), if in_background && !stopping => Wish::Stop,
             () = &mut work, if working => {
                 // All is stopped; what is left are answers on their way to operators.
                 working = false;

@@ -2,13 +2,14 @@
 
 mod faces;
 mod fakes;
+mod joined;
 mod plan;
 mod worker;
 
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
@@ -19,8 +20,8 @@ use super::operator::Operator;
 use super::problem::{Code, Problem};
 use super::rows;
 use super::shape::{
-    ChangeRequest, Changed, Events, FakeRequest, Links as LinkRows, Move, Reloaded, Sessions as SessionRows,
-    Status, Stopped, millis,
+    Attach, Attached, ChangeRequest, Changed, Events, FakeRequest, Links as LinkRows, Move, Reloaded, Run,
+    Running, Sessions as SessionRows, Status, Stopped, millis,
 };
 use crate::router::switch::Counts;
 use crate::router::{Aim, Change, Face, LinkName, Links, Moved, Revision, Router, retarget};
@@ -30,6 +31,7 @@ use crate::session::{
 
 use faces::Faces;
 use fakes::{Fakes, Staged};
+use joined::{Ask, Joined};
 pub use worker::Worker;
 use worker::{Command, Desk, QUEUE};
 
@@ -49,6 +51,8 @@ pub struct Parts {
     pub output: Arc<dyn OutputSink>,
     /// Told of every state of a session, after the table.
     pub watcher: Arc<dyn SessionSink>,
+    /// Where sessions register that nobody runs for us.
+    pub registries: Vec<PathBuf>,
 }
 
 /// The running daemon, as operators see it.
@@ -63,10 +67,14 @@ pub struct Daemon {
     _tools: Face,
     started: SystemTime,
     commands: mpsc::Sender<Command>,
+    joined: joined::Handle,
     stopping: CancellationToken,
     /// Changes that were begun; they are seen through even if who asked goes away.
     changes: TaskTracker,
 }
+
+/// How long a daemon stays that has nothing to do.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// Publishes to the table first: whoever is told of a state can rely on it.
 struct Both {
@@ -88,7 +96,7 @@ impl Daemon {
     /// # Cancellation
     /// Dropping the future kills what was started.
     pub async fn start(parts: Parts) -> Result<(Arc<Self>, Worker), Problem> {
-        let Parts { project, workerd, times, runtime, router, output, watcher } = parts;
+        let Parts { project, workerd, times, runtime, router, output, watcher, registries } = parts;
         let (runtime, table) = (Arc::new(runtime), router.links().clone());
         let failed = |error| Problem::new(Code::Failed, format!("cannot watch processes: {error}"));
         let host = Host::new(workerd, &project.root, runtime.clone(), output, times).map_err(failed)?;
@@ -100,11 +108,17 @@ impl Daemon {
         })?;
         let fakes = Fakes::new(router.clone(), runtime.folder().to_owned());
         let faces = Faces::new(router.clone(), runtime.clone());
-        let mut desk =
-            Desk { table: table.clone(), router: router.clone(), faces, runtime, grace: times.drain };
+        let mut desk = Desk {
+            table: table.clone(),
+            router: router.clone(),
+            faces,
+            runtime: runtime.clone(),
+            grace: times.drain,
+        };
         desk.faces.bind(&project).map_err(wrong)?;
         desk.prepare(&plan::plan(None, &project, &table.snapshot()))?;
         let sink = Arc::new(Both { table: table.clone(), watcher });
+        let (joined, handle) = Joined::new(&router, sink.clone(), runtime, registries);
         let sessions = Sessions::start(host.clone(), sink, router.clone(), &project)
             .await
             .map_err(|failures| Problem::new(Code::StartFailed, failures.to_string()))?;
@@ -120,10 +134,33 @@ impl Daemon {
             _tools: tools,
             started: SystemTime::now(),
             commands,
+            joined: handle,
             stopping: stopping.clone(),
             changes: TaskTracker::new(),
         };
-        Ok((Arc::new(daemon), Worker { host, project, sessions, desk, commands: queue, stopping }))
+        Ok((
+            Arc::new(daemon),
+            Worker { host, project, sessions, desk, joined: Some(joined), commands: queue, stopping },
+        ))
+    }
+
+    /// Returns when nothing has run for a while that this daemon is there for.
+    ///
+    /// # Cancellation
+    /// Safe.
+    pub async fn idle(&self) {
+        let mut idle = self.joined.idle.clone();
+        loop {
+            if idle.wait_for(|idle| *idle).await.is_err() {
+                return;
+            }
+            // Whoever started us for a command asks for it at once; the next command comes soon after the last.
+            match tokio::time::timeout(LINGER, idle.wait_for(|idle| !idle)).await {
+                Err(_) if self.project.load().sessions.is_empty() => return,
+                Ok(Err(_)) => return,
+                _ => {}
+            }
+        }
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Problem> {
@@ -232,6 +269,18 @@ impl Operator for Daemon {
         });
         let moved = moved.await.map_err(|_| Problem::new(Code::Failed, "the fake failed"))??;
         Ok(self.changed(moved, &request.links, request.wait).await)
+    }
+
+    async fn run(&self, run: Run) -> Result<Running, Problem> {
+        let (reply, answer) = oneshot::channel();
+        self.joined.asks.send(Ask::Run(run, reply)).await.map_err(|_| worker::going_down())?;
+        answer.await.map_err(|_| worker::going_down())?
+    }
+
+    async fn attach(&self, attach: Attach) -> Result<Attached, Problem> {
+        let (reply, answer) = oneshot::channel();
+        self.joined.asks.send(Ask::Attach(attach, reply)).await.map_err(|_| worker::going_down())?;
+        answer.await.map_err(|_| worker::going_down())?
     }
 
     async fn reload(&self) -> Result<Reloaded, Problem> {

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::faces::Faces;
+use super::joined::Joined;
 use super::plan::{Plan, plan, relinked};
 use crate::control::problem::{Code, Problem};
 use crate::control::shape::{Reloaded, Stopped};
@@ -30,6 +32,8 @@ pub struct Worker {
     pub(super) project: Arc<ArcSwap<Project>>,
     pub(super) sessions: Sessions,
     pub(super) desk: Desk,
+    /// What others started; it works beside all that is done here.
+    pub(super) joined: Option<Joined>,
     pub(super) commands: mpsc::Receiver<Command>,
     /// Cancelled when a stop is on its way, so that it need not wait for a reload.
     pub(super) stopping: CancellationToken,
@@ -51,6 +55,10 @@ impl Worker {
     /// # Cancellation
     /// Dropping the future is the second Ctrl-C: processes are killed, calls in progress break, the folder is removed.
     pub async fn run(mut self) {
+        let mut beside = JoinSet::new();
+        if let Some(joined) = self.joined.take() {
+            beside.spawn(joined.run());
+        }
         let mut stopped_for = Vec::new();
         while let Some(command) = self.commands.recv().await {
             match command {
@@ -71,8 +79,9 @@ impl Worker {
             }
         }
         let Self { host, project, sessions, desk, mut commands, .. } = self;
-        // It holds the private folder, which is to go with the sessions.
+        // They hold the private folder, which is to go with the sessions.
         drop(host);
+        beside.shutdown().await;
         let names: Vec<_> = project.load().sessions.iter().map(|spec| spec.name.clone()).collect();
         desk.stop(sessions).await;
         commands.close();

@@ -29,7 +29,7 @@ pub use script::ModuleKind;
 pub const FILE_NAME: &str = "jackfield.toml";
 
 /// A project whose every name, link and script has been checked.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Project {
     /// The project file, with links resolved.
     pub file: PathBuf,
@@ -152,6 +152,12 @@ impl Project {
         let root = file.parent().unwrap_or(Path::new("/")).to_owned();
         let (raw, problems) = read::read(&text);
         resolve::resolve(&text, &file, &root, raw, problems)
+    }
+
+    /// A project without sessions, whose file need not be there.
+    pub fn empty(file: &Path) -> Self {
+        let root = file.parent().unwrap_or(Path::new("/")).to_owned();
+        Self { file: file.to_owned(), root, ..Self::default() }
     }
 
     /// The session of that name.

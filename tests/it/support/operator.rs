@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use jackfield::control::rows;
 use jackfield::control::shape::{
-    ChangeRequest, Changed, Events, FakeRequest, Links, Reloaded, Sessions, Status, Stopped, millis,
+    Attach, Attached, ChangeRequest, Changed, Events, FakeRequest, Links, Reloaded, Run, Running, Sessions,
+    Status, Stopped, millis,
 };
 use jackfield::control::{Code, Operator, Problem};
 use jackfield::router::{self, Change, Class, Kind, LinkName, Revision, Target};
@@ -152,6 +153,14 @@ impl Operator for Desk {
 
     async fn fake(&self, _: FakeRequest) -> Result<Changed, Problem> {
         Err(Problem::new(Code::Failed, "nothing is faked here"))
+    }
+
+    async fn run(&self, _run: Run) -> Result<Running, Problem> {
+        Ok(Running { registry: PathBuf::from("view") })
+    }
+
+    async fn attach(&self, attach: Attach) -> Result<Attached, Problem> {
+        Ok(Attached { session: attach.name.parse().expect("a session's name") })
     }
 
     async fn reload(&self) -> Result<Reloaded, Problem> {

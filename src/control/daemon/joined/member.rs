@@ -1,0 +1,109 @@
+//! One worker of a process that we did not start.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+use crate::net::Endpoint;
+use crate::registry::Entry;
+use crate::session::{self, Listener, SessionName};
+
+/// How soon to look again for a listener that is not there yet. A session registers and listens within milliseconds.
+const FIRST_LOOK: Duration = Duration::from_millis(5);
+/// One that registered and never listens is looked for this often.
+const LAST_LOOK: Duration = Duration::from_millis(500);
+
+/// Where a session was heard of.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Source {
+    /// It runs under `jackfield run` with that number.
+    Run(u64),
+    /// It registered where everybody does.
+    Registry(PathBuf),
+    /// An operator named its debug port.
+    Attached,
+}
+
+/// A session that joined.
+pub(super) struct Member {
+    pub session: SessionName,
+    pub source: Source,
+    /// The file's name in its registry.
+    pub worker: String,
+    pub entry: Entry,
+    /// Tells its news from those of its predecessors.
+    pub id: u64,
+    /// When it ended, if it has.
+    pub ended: Option<std::time::Instant>,
+    /// Ends with it.
+    pub watch: AbortHandle,
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.watch.abort();
+    }
+}
+
+/// What is learned of a member's generation.
+#[derive(Debug)]
+pub(super) struct News {
+    pub session: SessionName,
+    pub id: u64,
+    pub what: What,
+}
+
+#[derive(Debug)]
+pub(super) enum What {
+    /// Nobody listens yet.
+    Missing(String),
+    /// It listens.
+    Up(Option<Listener>),
+    /// It listens no more, or should not be called.
+    Ended(String),
+}
+
+/// Follows one generation until it ends; an attached one, whose port stays the same, until it is told to stop.
+///
+/// # Cancellation
+/// Nothing is told after that.
+pub(super) async fn follow(
+    session: SessionName,
+    id: u64,
+    port: Endpoint,
+    is_registered: bool,
+    news: mpsc::Sender<News>,
+) {
+    let tell = |what| news.send(News { session: session.clone(), id, what });
+    let mut wait = FIRST_LOOK;
+    loop {
+        // Whoever is told has gone only if nobody wants to know any more.
+        if let Err(error) = port.connect() {
+            if wait == FIRST_LOOK {
+                let _ = tell(What::Missing(format!("nobody listens at {port} yet: {error}"))).await;
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(LAST_LOOK);
+            continue;
+        }
+        let listener = Listener::of(&port);
+        if is_registered && listener.as_ref().is_some_and(Listener::is_orphan) {
+            let why = "its tool has ended and left it behind, so it serves old code";
+            let _ = tell(What::Ended(why.to_owned())).await;
+            return;
+        }
+        let _ = tell(What::Up(listener.clone())).await;
+        let why = session::ended(&port, listener.as_ref().filter(|_| is_registered)).await;
+        let _ = tell(What::Ended(why)).await;
+        if is_registered {
+            // Its successor registers anew.
+            return;
+        }
+        wait = FIRST_LOOK;
+    }
+}
+
+/// What [`News`] are told to, and how many may wait there: sessions begin and end one by one.
+pub(super) const NEWS: usize = 64;

@@ -1,0 +1,77 @@
+//! What each caller sees of the others.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::sync::Arc;
+
+use super::member::Member;
+use crate::registry::{Entry, View, check_worker_name};
+use crate::router::switch::{DEFAULT_SERVICE, NAMED_SERVICE};
+use crate::router::{self, Choice, LinkName, Router, Snapshot};
+use crate::session::{RuntimeDir, Services, SessionName};
+
+/// The faces that stand for workers in registries: one for each caller and each name that it may call.
+pub(super) struct Faces {
+    router: Arc<Router>,
+    runtime: Arc<RuntimeDir>,
+    open: HashMap<LinkName, router::Face>,
+}
+
+impl Faces {
+    pub fn new(router: Arc<Router>, runtime: Arc<RuntimeDir>) -> Self {
+        Self { router, runtime, open: HashMap::new() }
+    }
+
+    /// Writes every name that there is into the registry of a caller, but those of its own workers.
+    pub fn publish(
+        &mut self,
+        caller: &SessionName,
+        is_own: impl Fn(&str) -> bool,
+        members: &[Member],
+        table: &Snapshot,
+        view: &mut View,
+    ) -> io::Result<()> {
+        let mut wanted = BTreeMap::new();
+        let sessions = table.sessions();
+        for session in &sessions {
+            let name = session.name.name();
+            if is_own(name) || wanted.contains_key(name) || check_worker_name(name).is_err() {
+                continue;
+            }
+            let link = LinkName::new(caller.clone(), name);
+            let path = self.runtime.entry_face(caller, name);
+            if !self.open.contains_key(&link) {
+                self.open.insert(link.clone(), self.router.serve_entry(&path, link.clone())?);
+            }
+            let queues = target(table, &link).map(|target| queues(members, &target)).unwrap_or_default();
+            let services = Services {
+                default: DEFAULT_SERVICE.to_owned(),
+                named: NAMED_SERVICE.to_owned(),
+                others: Vec::new(),
+            };
+            let entry = Entry { debug_port: path.into(), services, queues, instance: None };
+            wanted.insert(name.to_owned(), entry);
+        }
+        self.open.retain(|link, _| link.session != *caller || wanted.contains_key(&link.binding));
+        view.publish(wanted)
+    }
+
+    /// Closes the faces of callers that have gone.
+    pub fn keep(&mut self, is_caller: impl Fn(&SessionName) -> bool) {
+        self.open.retain(|link, _| is_caller(&link.session));
+    }
+}
+
+/// The session behind a name: as its link says, or would say.
+fn target(table: &Snapshot, link: &LinkName) -> Option<SessionName> {
+    if let Some(link) = table.link(link) {
+        return Some(link.target.session().clone());
+    }
+    let all = table.sessions();
+    Choice::of(&link.session, &link.binding, all.iter().map(|session| &session.name)).session().cloned()
+}
+
+fn queues(members: &[Member], session: &SessionName) -> Vec<String> {
+    let member = members.iter().find(|member| member.session == *session && member.ended.is_none());
+    member.map(|member| member.entry.queues.clone()).unwrap_or_default()
+}

@@ -1,0 +1,232 @@
+//! A registry that one session has for itself.
+
+use std::collections::BTreeMap;
+use std::fs::{DirBuilder, File};
+use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::entry::Entry;
+use super::folder::{Listing, list};
+
+/// Each tool reads another one of these: wrangler the first two by version, the vite plugin and Miniflare the third.
+pub const VARIABLES: [&str; 3] =
+    ["CLOUDFLARE_DEV_REGISTRY_PATH", "WRANGLER_REGISTRY_PATH", "MINIFLARE_REGISTRY_PATH"];
+
+/// A private registry: the session writes its own workers into it, and we those that it may call. It is removed when
+/// this is dropped.
+#[derive(Debug)]
+pub struct View {
+    folder: PathBuf,
+    /// Where files are written before they are renamed in: whoever watches sees whole ones only.
+    staging: PathBuf,
+    ours: BTreeMap<String, Entry>,
+}
+
+impl View {
+    /// Makes an empty view at `folder`, in a folder that is private already.
+    ///
+    /// # Errors
+    /// The folder cannot be made, or is there.
+    pub fn create(folder: &Path) -> io::Result<Self> {
+        let staging = folder.with_extension("new");
+        DirBuilder::new().mode(0o700).create(folder)?;
+        Ok(Self { folder: folder.to_owned(), staging, ours: BTreeMap::new() })
+    }
+
+    /// What the session is told as the registry's path.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What the session itself has registered.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn registered(&self) -> io::Result<Listing> {
+        let mut found = list(&self.folder)?;
+        found.entries.retain(|name, entry| !self.is_ours(name, entry));
+        Ok(found)
+    }
+
+    fn is_ours(&self, name: &str, entry: &Entry) -> bool {
+        self.ours.get(name).is_some_and(|ours| ours.debug_port == entry.debug_port)
+    }
+
+    /// Makes the view show exactly these workers besides the session's own. A worker that is new, or said something
+    /// else before, gets a fresh instance id, and one that has disappeared is written again.
+    ///
+    /// # Errors
+    /// The folder cannot be written. What was published stays.
+    pub fn publish(&mut self, wanted: BTreeMap<String, Entry>) -> io::Result<()> {
+        // The session's tool may have removed the folder with what was in it.
+        match DirBuilder::new().mode(0o700).create(&self.folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        let there = list(&self.folder)?.entries;
+        let gone: Vec<_> = self.ours.keys().filter(|name| !wanted.contains_key(*name)).cloned().collect();
+        for name in gone {
+            if there.get(&name).is_some_and(|entry| self.is_ours(&name, entry)) {
+                remove(&self.folder.join(&name))?;
+            }
+            self.ours.remove(&name);
+        }
+        for (name, entry) in wanted {
+            let known = self.ours.get(&name);
+            let same = |ours: &Entry| Entry { instance: None, ..ours.clone() } == entry;
+            match there.get(&name) {
+                // The session's own, whatever we think of that name.
+                Some(found) if known.is_none_or(|ours| ours.debug_port != found.debug_port) => continue,
+                Some(_) if known.is_some_and(same) => continue,
+                _ => {}
+            }
+            let entry = Entry { instance: Some(fresh_id()?), ..entry };
+            self.write(&name, &entry)?;
+            self.ours.insert(name, entry);
+        }
+        Ok(())
+    }
+
+    fn write(&self, name: &str, entry: &Entry) -> io::Result<()> {
+        let mut file = File::create(&self.staging)?;
+        file.write_all(entry.to_json().as_bytes())?;
+        std::fs::rename(&self.staging, self.folder.join(name))
+    }
+
+    /// Makes what we published look alive: sessions remove entries whose time of change is 90 seconds old.
+    pub fn touch(&self) {
+        for name in self.ours.keys() {
+            // One that has gone is written again when that is noticed.
+            if let Ok(file) = File::options().append(true).open(self.folder.join(name)) {
+                let _ = file.set_modified(SystemTime::now());
+            }
+        }
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.staging);
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// A random UUID, as the tools write it.
+fn fresh_id() -> io::Result<String> {
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    let text = hex::encode(bytes);
+    let part = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
+    Ok(format!("{}-{}-4{}-a{}-{}", part(0, 8), part(8, 12), part(13, 16), part(17, 20), part(20, 32)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(port: u16) -> Entry {
+        let text = format!(
+            r#"{{"debugPortAddress":"127.0.0.1:{port}","defaultEntrypointService":"default","userWorkerService":"named"}}"#
+        );
+        Entry::parse(text.as_bytes()).unwrap()
+    }
+
+    fn view() -> (tempfile::TempDir, View) {
+        let folder = tempfile::tempdir().unwrap();
+        let view = View::create(&folder.path().join("v")).unwrap();
+        (folder, view)
+    }
+
+    fn wanted(all: &[(&str, u16)]) -> BTreeMap<String, Entry> {
+        all.iter().map(|(name, port)| ((*name).to_owned(), entry(*port))).collect()
+    }
+
+    #[test]
+    fn what_is_published_stays_until_it_is_not_wanted_and_changes_its_id_when_it_changes() {
+        let (_keep, mut view) = view();
+        view.publish(wanted(&[("api", 1), ("db", 2)])).unwrap();
+        let first = list(view.folder()).unwrap().entries;
+        assert_eq!(first.len(), 2);
+        view.publish(wanted(&[("api", 1), ("db", 3)])).unwrap();
+        let second = list(view.folder()).unwrap().entries;
+        assert_eq!(first["api"], second["api"], "nothing was said anew");
+        assert_ne!(first["db"].instance, second["db"].instance);
+        view.publish(wanted(&[("db", 3)])).unwrap();
+        assert_eq!(list(view.folder()).unwrap().entries.len(), 1);
+        assert!(view.registered().unwrap().entries.is_empty());
+    }
+
+    #[test]
+    fn the_sessions_own_workers_are_never_written_over_or_removed() {
+        let (_keep, mut view) = view();
+        let own = view.folder().join("web");
+        std::fs::write(&own, entry(7).to_json()).unwrap();
+        view.publish(wanted(&[("web", 1), ("api", 2)])).unwrap();
+        view.publish(BTreeMap::new()).unwrap();
+        let registered = view.registered().unwrap().entries;
+        assert_eq!(registered.into_iter().collect::<Vec<_>>(), [("web".to_owned(), entry(7))]);
+    }
+
+    #[test]
+    fn what_disappears_is_written_again_and_the_folder_with_it() {
+        let (_keep, mut view) = view();
+        view.publish(wanted(&[("api", 1)])).unwrap();
+        std::fs::remove_dir_all(view.folder()).unwrap();
+        assert_eq!(view.registered().unwrap(), Listing::default());
+        view.publish(wanted(&[("api", 1)])).unwrap();
+        assert_eq!(list(view.folder()).unwrap().entries.len(), 1);
+        let folder = view.folder().to_owned();
+        drop(view);
+        assert!(!folder.exists());
+    }
+
+    #[test]
+    fn a_touch_makes_an_entry_look_alive() {
+        let (_keep, mut view) = view();
+        view.publish(wanted(&[("api", 1)])).unwrap();
+        let path = view.folder().join("api");
+        let old = SystemTime::now() - std::time::Duration::from_secs(85);
+        File::options().append(true).open(&path).unwrap().set_modified(old).unwrap();
+        view.touch();
+        assert!(path.metadata().unwrap().modified().unwrap() > old + std::time::Duration::from_secs(80));
+    }
+
+    #[test]
+    fn hostile_files_are_named_and_passed_over() {
+        let (keep, view) = view();
+        let folder = view.folder();
+        let secret = keep.path().join("secret");
+        std::fs::write(&secret, entry(9).to_json()).unwrap();
+        std::os::unix::fs::symlink(&secret, folder.join("link")).unwrap();
+        std::fs::create_dir(folder.join("folder")).unwrap();
+        std::fs::write(folder.join("large"), vec![b' '; super::super::entry::MAX_BYTES + 1]).unwrap();
+        std::fs::write(folder.join("\u{1b}[31mred"), "{}").unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, folder.join("pipe"), rustix::fs::Mode::from_raw_mode(0o600))
+            .unwrap();
+        let found = view.registered().unwrap();
+        assert!(found.entries.is_empty());
+        let mut names: Vec<_> = found.refused.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort();
+        assert_eq!(names, ["\\u{1b}[31mred", "folder", "large", "link", "pipe"]);
+    }
+
+    #[test]
+    fn ten_thousand_entries_are_read_and_no_more() {
+        let (_keep, view) = view();
+        let text = entry(1).to_json();
+        for index in 0..=super::super::MAX_ENTRIES {
+            std::fs::write(view.folder().join(format!("w{index}")), &text).unwrap();
+        }
+        let found = view.registered().unwrap();
+        assert!(found.is_cut && found.entries.len() == super::super::MAX_ENTRIES);
+    }
+}

@@ -1,0 +1,143 @@
+//! Whether a process lives that we did not start.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::ready;
+use std::time::Duration;
+
+use super::listener::Listener;
+use super::orphans::{self, Identity};
+use crate::net::{Endpoint, Socket};
+
+/// How often to look at a process where the system gives no handle to wait on.
+#[cfg(not(target_os = "linux"))]
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// How soon to look again at a listener that closed our connection and takes another.
+const CALM: Duration = Duration::from_millis(100);
+
+/// Waits until nobody serves at `port` any more, or who started that process has gone. Returns what happened.
+///
+/// For this a connection is held open on which nothing is said: it ends with the process, however that ends, and
+/// survives sleep and changes of the clock.
+///
+/// # Cancellation
+/// Closes the connection.
+pub async fn ended(port: &Endpoint, listener: Option<&Listener>) -> String {
+    let parent = listener.and_then(|listener| listener.parent.as_ref());
+    tokio::select! {
+        biased;
+        why = closed(port) => format!("its debug port {port} is closed: {why}"),
+        () = gone(parent) => "who started it has ended, and left it behind".to_owned(),
+    }
+}
+
+async fn closed(port: &Endpoint) -> io::Error {
+    loop {
+        let socket = match port.connect().and_then(Socket::new) {
+            Ok(socket) => socket,
+            // A listener whose queue is full lives.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                tokio::time::sleep(CALM).await;
+                continue;
+            }
+            Err(error) => return error,
+        };
+        hang_up(socket).await;
+        // Was it only the connection?
+        if let Err(error) = port.connect() {
+            return error;
+        }
+        tokio::time::sleep(CALM).await;
+    }
+}
+
+async fn hang_up(mut socket: Socket) {
+    let mut nothing = [0_u8; 64];
+    poll_fn(|cx| {
+        loop {
+            match ready!(socket.poll_read(cx, &mut nothing)) {
+                Ok(0) | Err(_) => return std::task::Poll::Ready(()),
+                // A debug port speaks only when it is spoken to; whatever this is, it lives.
+                Ok(_) => {}
+            }
+        }
+    })
+    .await;
+}
+
+/// A process that can be waited for although it is not ours.
+#[derive(Debug)]
+pub struct Process(Option<Identity>);
+
+impl Process {
+    /// The process that has this number now.
+    pub fn of(pid: i32) -> Self {
+        Self(orphans::identify(pid))
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Cancellation
+    /// Safe.
+    pub async fn ended(&self) {
+        if let Some(identity) = &self.0 {
+            gone(Some(identity)).await;
+        }
+    }
+}
+
+async fn gone(process: Option<&Identity>) {
+    let Some(identity) = process else { return std::future::pending().await };
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{Pid, PidfdFlags, pidfd_open};
+        use tokio::io::Interest;
+
+        let Some(pid) = Pid::from_raw(identity.pid) else { return };
+        let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else { return };
+        // The number may have gone to another process before the handle was there.
+        if orphans::identify(identity.pid).is_none_or(|now| now.started != identity.started) {
+            return;
+        }
+        match crate::net::socket::register(handle, Interest::READABLE) {
+            Ok(handle) => drop(handle.readable().await),
+            Err(_) => std::future::pending().await,
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    while orphans::identify(identity.pid).is_some_and(|now| now.started == identity.started) {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_process_that_ends_is_noticed_and_one_that_never_was_at_once() {
+        let mut child = tokio::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let process = Process::of(child.id().unwrap().cast_signed());
+        let ended = tokio::spawn(async move { process.ended().await });
+        child.start_kill().unwrap();
+        child.wait().await.unwrap();
+        tokio::time::timeout(Duration::from_secs(20), ended).await.unwrap().unwrap();
+        Process::of(i32::MAX).ended().await;
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_closes_has_ended_and_one_that_only_hangs_up_has_not() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = Endpoint::tcp(listener.local_addr().unwrap()).unwrap();
+        let ended = tokio::spawn(async move { ended(&port, None).await });
+        // It comes again after each connection that is dropped.
+        for _ in 0..3 {
+            drop(listener.accept().await.unwrap());
+        }
+        assert!(!ended.is_finished());
+        drop(listener);
+        let why = tokio::time::timeout(Duration::from_secs(20), ended).await.unwrap().unwrap();
+        assert!(why.contains("is closed"), "{why}");
+    }
+}
