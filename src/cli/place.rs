@@ -26,8 +26,17 @@ impl Place {
         })
     }
 
-    /// The same; what is in no project is in the user's own.
+    /// The same; outside of all projects the user's own, if a daemon runs for it.
     pub(super) fn find(file: Option<&Path>, here: &Path) -> Result<Self, Failure> {
+        match Self::for_all(file, here) {
+            Ok(place) if place.file.exists() || place.has_daemon() => Ok(place),
+            Ok(_) => Self::project(file, here),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The same for what can start a daemon: outside of all projects the user's own.
+    pub(super) fn for_all(file: Option<&Path>, here: &Path) -> Result<Self, Failure> {
         match file {
             Some(file) => Self::named(&here.join(file)),
             None => Self::nearest(here)?.map_or_else(Self::home, Ok),
@@ -90,6 +99,7 @@ impl Place {
             Failure::usage("there is no home folder for what is in no project").hint("set HOME")
         })?;
         let folder = config.join("jackfield");
+        // The folder names the daemon, so it has to be there.
         let made = std::fs::create_dir_all(&folder);
         made.map_err(|error| Failure::usage(format!("cannot make {}: {error}", folder.display())))?;
         Self::of(folder.join(FILE_NAME))

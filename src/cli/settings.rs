@@ -61,14 +61,14 @@ impl Settings {
                 // Before anything is started for it.
                 let any = name.as_deref().unwrap_or("worker");
                 SessionName::scoped(any, scope.as_deref()).map_err(Failure::usage)?;
-                Self::Run(RunSettings { place: place(file)?, name, scope, command })
+                Self::Run(RunSettings { place: Place::for_all(file.as_deref(), here)?, name, scope, command })
             }
             Command::Attach(AttachArgs { address, name, scope, service, output: _ }) => {
                 address.parse::<Endpoint>().map_err(Failure::usage)?;
                 SessionName::scoped(&name, scope.as_deref()).map_err(Failure::usage)?;
-                Self::Attach(place(file)?, Attach { address, name, scope, service })
+                Self::Attach(Place::for_all(file.as_deref(), here)?, Attach { address, name, scope, service })
             }
-            Command::Daemon => Self::Daemon(file.map_or_else(|| place(None), Place::of)?),
+            Command::Daemon => Self::Daemon(file.map_or_else(|| Place::for_all(None, here), Place::of)?),
             Command::Demo(args) => Self::Demo(args.trace_frames.map(|file| here.join(file))),
             Command::Reload(_) => Self::Reload(place(file)?),
             Command::Ls(_) => Self::Ls(place(file)?),

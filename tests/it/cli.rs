@@ -57,6 +57,10 @@ impl Bench {
             .args(words)
             .env_clear()
             .env("JACKFIELD_RUNTIME_DIR", self.base())
+            // No session of whoever runs the tests.
+            .env("CLOUDFLARE_DEV_REGISTRY_PATH", self.base().join("registry"))
+            .env("XDG_CONFIG_HOME", self.base().join("config"))
+            .env("XDG_STATE_HOME", self.base().join("state"))
             .current_dir(self.folder.path())
             .kill_on_drop(true);
         command

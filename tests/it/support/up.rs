@@ -97,6 +97,10 @@ pub fn command(folder: &tempfile::TempDir, words: &[&str]) -> Command {
         .args(words)
         .env("JACKFIELD_WORKERD", workerd_path())
         .env("JACKFIELD_RUNTIME_DIR", folder.path().join("run"))
+        // No session of whoever runs the tests.
+        .env("CLOUDFLARE_DEV_REGISTRY_PATH", folder.path().join("registry"))
+        .env("XDG_CONFIG_HOME", folder.path().join("config"))
+        .env("XDG_STATE_HOME", folder.path().join("state"))
         .current_dir(folder.path())
         .kill_on_drop(true);
     command
