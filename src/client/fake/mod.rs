@@ -61,7 +61,7 @@ impl Fake {
     ///
     /// let text = r#"{ "methods": { "add": { "return": 3 } } }"#;
     /// let error = Fake::from_text("add.json", text).unwrap_err();
-    /// assert_eq!((error.line, error.column), (1, 34));
+    /// assert_eq!((error.line, error.column), (1, 32));
     /// assert!(error.problem.contains("did you mean `returns`?"));
     /// ```
     pub fn from_text(file: impl Into<PathBuf>, text: &str) -> Result<Self, FakeError> {
