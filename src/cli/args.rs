@@ -19,7 +19,7 @@ const FAKING: &str = r#"A fake, like
     "methods":    { "add": { "returns": 3 }, "boom": { "throws": ["error", "TypeError", "no"] } },
     "properties": { "version": { "returns": "1.0" } } }
 
-lasts until no link leads to it: `jackfield retarget LINK TARGET` moves a link away, and this command,
+lasts until no link leads to it: `jackfield retarget LINK TARGET` moves a link away. This command,
 given again, replaces it. All keys are in the README.
 
 Exit codes:
@@ -87,7 +87,7 @@ pub(super) enum Command {
     #[command(after_help = EXIT_CODES)]
     Retarget(RetargetArgs),
     /// Lead links to a fake, which answers as a JSON file says
-    #[command(after_help = FAKING)]
+    #[command(after_help = FAKING, override_usage = "jackfield fake [OPTIONS] <LINK>... <FILE>")]
     Fake(FakeArgs),
     /// Call a method of a worker, or of a Durable Object
     #[command(after_help = CALLING)]
