@@ -6,5 +6,6 @@ pub mod exception;
 pub mod frame;
 pub mod http;
 pub mod message;
+pub mod tree;
 pub mod v8;
 pub mod websocket;
