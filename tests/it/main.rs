@@ -11,6 +11,7 @@ mod handle;
 mod hostile_peers;
 mod http_face;
 mod ingress;
+mod joined;
 mod links;
 mod peers;
 mod replay;

@@ -4,6 +4,7 @@ pub mod alone;
 pub mod between;
 pub mod hostile;
 pub mod http;
+pub mod npm;
 pub mod operator;
 pub mod pair;
 pub mod peer;

@@ -1,0 +1,130 @@
+//! What registers becomes a session, and what a caller finds in its registry leads there.
+
+use rustix::process::Signal;
+
+use super::stage::{Stage, entry, register, target, text};
+use jackfield::client::{ActorId, Session};
+
+#[tokio::test]
+async fn a_command_keeps_its_exit_code_its_words_and_its_signals() {
+    let stage = Stage::new();
+    let (code, _, said) = stage.ask(&["run", "--", "sh", "-c", "exit 7"]).await;
+    assert_eq!(code, 7, "{said}");
+    let run = stage.run(&[]).await;
+    run.signal(Signal::TERM);
+    assert_eq!(run.end().await, 128 + 15);
+    let (code, _, said) = stage.ask(&["run", "--", "no-such-command"]).await;
+    assert!(code == 1 && said.contains("no-such-command"), "{code} {said}");
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn sessions_find_each_other_by_entrypoint_props_and_object() {
+    let stage = Stage::new();
+    let (web, api) = (stage.run(&["--scope", "x"]).await, stage.run(&["--scope", "x"]).await);
+    let (first, second) = (target("web"), target("api"));
+    web.register("web", &entry(&first));
+    api.register("api", &entry(&second));
+    stage.until(&[("api@x", "up"), ("web@x", "up")]).await;
+    assert_eq!(web.fetch("api", None).await.unwrap(), "api");
+    assert_eq!(web.fetch("api", Some("Admin")).await.unwrap(), r#"["api",{"tenant":7}]"#);
+    assert_eq!(api.fetch("web", None).await.unwrap(), "web");
+    let published = web.published("api").await;
+    let port =
+        Session::connect(&published["debugPortAddress"].as_str().unwrap().parse().unwrap()).await.unwrap();
+    let room = port.actor(published["userWorkerService"].as_str().unwrap(), "Room", ActorId::ephemeral("a"));
+    assert_eq!(text(&room).await.unwrap(), "room of api");
+    // The process behind it is nobody's to call but for what is offered.
+    let refused = text(&port.entrypoint("internet", None, None)).await.unwrap_err();
+    assert!(refused.contains("has no service internet"), "{refused}");
+
+    // Both leave nothing behind, and the daemon goes after them.
+    let folder = web.registry.clone();
+    assert_eq!((web.end().await, api.end().await), (0, 0));
+    super::stage::until(|| (!folder.exists()).then_some(())).await;
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn calls_wait_for_a_session_that_was_killed_and_find_its_successor() {
+    let stage = Stage::new();
+    let (web, api) = (stage.run(&[]).await, stage.run(&[]).await);
+    let (caller, mut old) = (target("web"), target("old"));
+    web.register("web", &entry(&caller));
+    api.register("api", &entry(&old));
+    stage.until(&[("api", "up"), ("web", "up")]).await;
+    assert_eq!(web.fetch("api", None).await.unwrap(), "old");
+    old.kill();
+    stage.until(&[("api", "down"), ("web", "up")]).await;
+    let waiting = web.fetch("api", None);
+    let successor = async {
+        let new = target("new");
+        // What a new wrangler writes where the old one could not remove its entry.
+        api.register("api", &entry(&new).replace("one", "two"));
+        new
+    };
+    let (answer, _new) = tokio::join!(waiting, successor);
+    assert_eq!(answer.unwrap(), "new");
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn one_that_registers_and_never_listens_is_down_until_it_does() {
+    let stage = Stage::new();
+    let run = stage.run(&[]).await;
+    let quiet =
+        r#"{"debugPortAddress":"127.0.0.1:1","defaultEntrypointService":"a","userWorkerService":"a"}"#;
+    run.register("api", quiet);
+    stage.until(&[("api", "down")]).await;
+    let (_, told, _) = stage.ask(&["ls", "--json"]).await;
+    let why = told["sessions"][0]["why"].as_str().unwrap();
+    assert!(why.contains("nobody listens at 127.0.0.1:1"), "{why}");
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_debug_port_becomes_a_session_by_its_address() {
+    let stage = Stage::new();
+    let api = target("api");
+    let address = format!("unix:{}", api.debug_socket().display());
+    let attach = ["attach", address.as_str(), "--name", "api", "--service", "core:user:api", "--json"];
+    let (code, told, said) = stage.ask(&attach).await;
+    assert_eq!((code, &told["session"]), (0, &"api".into()), "{said}");
+    stage.until(&[("api", "up")]).await;
+    let (code, _, said) = stage.ask(&["call", "api#Admin", "nothing"]).await;
+    assert!(code == 1 && said.contains("nothing"), "{said}");
+    let (code, _, said) = stage.ask(&attach).await;
+    assert!(
+        code == 1 && said.contains("there is a session api already") && said.contains("--scope"),
+        "{said}"
+    );
+    for far in ["10.0.0.1:80", "example.com:80", "api"] {
+        let (code, _, said) = stage.ask(&["attach", far, "--name", "x"]).await;
+        assert!(code == 2 && said.contains("not an address on this machine"), "{said}");
+    }
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn what_registers_where_everybody_does_is_seen_and_can_be_called() {
+    let stage = Stage::new();
+    let plain = stage.folder.path().join("registry");
+    std::fs::create_dir(&plain).unwrap();
+    let web = stage.run(&[]).await;
+    let (caller, api) = (target("web"), target("plain"));
+    web.register("web", &entry(&caller));
+    register(&plain, "api", &entry(&api));
+    register(&plain, "evil", &entry(&api).replace("unix:", "unix-abstract:"));
+    register(&plain, "old", r#"{"protocol":"http","host":"localhost","port":8787}"#);
+    let deadline = tokio::time::Instant::now() + crate::support::up::DEADLINE;
+    let api = loop {
+        let now = stage.sessions().await;
+        if let Some((name, _)) = now.iter().find(|(name, state)| name.starts_with("api") && state == "up") {
+            break name.clone();
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{now:?}");
+    };
+    assert_eq!(web.fetch("api", None).await.unwrap(), "plain");
+    assert!(stage.sessions().await.iter().all(|(name, _)| *name == api || name == "web"));
+    stage.down().await;
+}
