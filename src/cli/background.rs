@@ -27,19 +27,24 @@ pub(super) async fn client(place: &Place) -> Result<Client, Failure> {
     match client.status().await {
         Ok(_) => Ok(client),
         Err(ClientError::Connect { .. }) => {
-            start(place).await?;
+            let log = log_file(&place.file)?;
+            // Commands that come in the same moment wait here, and find the daemon of the first.
+            let _one = lock(&log.with_extension("lock"))?;
+            match client.status().await {
+                Ok(_) => {}
+                Err(_) => start(place, &log).await?,
+            }
             Ok(client)
         }
         Err(error) => Err(error.into()),
     }
 }
 
-async fn start(place: &Place) -> Result<(), Failure> {
-    let log = log_file(&place.file)?;
+async fn start(place: &Place, log: &Path) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::failed(format!("cannot start the daemon: {error}"));
     let mut options = File::options();
     options.write(true).create(true).truncate(true).mode(0o600);
-    let file = options.open(&log).map_err(failed)?;
+    let file = options.open(log).map_err(failed)?;
     let mut command = std::process::Command::new(std::env::current_exe().map_err(failed)?);
     command.arg("daemon").arg("--file").arg(&place.file);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file);
@@ -59,16 +64,26 @@ async fn start(place: &Place) -> Result<(), Failure> {
     match tokio::time::timeout(READY_WITHIN, ready).await {
         Ok(true) => Ok(()),
         ended => {
-            // Somebody else may have started one in the same moment.
+            // `jackfield up` may have been started in the same moment.
             if place.client().status().await.is_ok() {
                 return Ok(());
             }
             let why = if ended.is_ok() { "it ended at once" } else { "it does not get ready" };
             let failure =
                 Failure::failed(format!("the daemon of {} cannot be started: {why}", place.file.display()));
-            Err(failure.below(tail(&log)).hint(format!("its log is {}", log.display())))
+            Err(failure.below(tail(log)).hint(format!("its log is {}", log.display())))
         }
     }
+}
+
+/// Held until the file is dropped. It is never handed to a child, which would keep it.
+fn lock(path: &Path) -> Result<File, Failure> {
+    let failed = |error: std::io::Error| Failure::failed(format!("cannot lock {}: {error}", path.display()));
+    let mut options = File::options();
+    let file = options.write(true).create(true).truncate(false).mode(0o600).open(path).map_err(failed)?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)
+        .map_err(|error| failed(error.into()))?;
+    Ok(file)
 }
 
 /// Beside what other programs keep there; one for each project.

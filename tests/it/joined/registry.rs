@@ -128,3 +128,64 @@ async fn what_registers_where_everybody_does_is_seen_and_can_be_called() {
     assert!(stage.sessions().await.iter().all(|(name, _)| *name == api || name == "web"));
     stage.down().await;
 }
+
+#[tokio::test]
+async fn commands_that_come_at_once_share_one_daemon() {
+    let stage = Stage::new();
+    let words = ["run", "--", "true"];
+    let all = futures::future::join_all((0..6).map(|_| stage.ask(&words))).await;
+    for (code, _, said) in all {
+        assert_eq!(code, 0, "{said}");
+    }
+    stage.down().await;
+}
+
+/// As when the tool of a plain session is killed: its workerd lives on, and serves old code.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_its_tool_has_left_behind_is_never_called() {
+    let stage = Stage::new();
+    let plain = stage.folder.path().join("registry");
+    std::fs::create_dir(&plain).unwrap();
+    let web = stage.run(&[]).await;
+    let (caller, api) = (target("web"), target("api"));
+    web.register("web", &entry(&caller));
+    stage.until(&[("web", "up")]).await;
+    // A tool of its own for a second listener of the same worker, which outlives it.
+    let socket = stage.folder.path().join("left");
+    let script = format!(
+        r#"cd {} && {} serve config.capnp --experimental --debug-port=unix:{} & echo $!; read line"#,
+        api.path("").display(),
+        crate::support::workerd::workerd_path().display(),
+        socket.display(),
+    );
+    let mut tool = tokio::process::Command::new("sh")
+        .args(["-c", &script])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut told = tokio::io::BufReader::new(tool.stdout.take().unwrap());
+    tokio::io::AsyncBufReadExt::read_line(&mut told, &mut line).await.unwrap();
+    let left = rustix::process::Pid::from_raw(line.trim().parse().unwrap()).unwrap();
+    super::stage::until(|| std::os::unix::net::UnixStream::connect(&socket).ok()).await;
+    let text = entry(&api).replace(api.debug_socket().to_str().unwrap(), socket.to_str().unwrap());
+    register(&plain, "api", &text);
+    let named = |now: &[(String, String)], wanted: &str| {
+        now.iter().any(|(name, state)| name.starts_with("api") && state == wanted)
+    };
+    let deadline = tokio::time::Instant::now() + crate::support::up::DEADLINE;
+    while !named(&stage.sessions().await, "up") {
+        assert!(tokio::time::Instant::now() < deadline);
+    }
+    tool.kill().await.unwrap();
+    while !named(&stage.sessions().await, "down") {
+        assert!(tokio::time::Instant::now() < deadline, "an orphan is called");
+    }
+    let (_, told, _) = stage.ask(&["ls", "--json"]).await;
+    assert!(told.to_string().contains("left it behind"), "{told}");
+    rustix::process::kill_process(left, Signal::KILL).unwrap();
+    stage.down().await;
+}

@@ -45,28 +45,36 @@ impl Dev {
         std::fs::create_dir(&folder).unwrap();
         std::fs::write(folder.join("wrangler.jsonc"), config).unwrap();
         std::fs::write(folder.join(script.0), script.1).unwrap();
-        let (node, wrangler) = (tools().node.to_str().unwrap(), tools().wrangler(version));
-        let words = ["run", "--scope", scope, "--", node, wrangler.to_str().unwrap(), "dev"];
-        let mut command = stage.command(&words);
+        let wrangler = tools().module(version).join("bin/wrangler.js");
+        let words = [wrangler.to_str().unwrap(), "dev", "--port", "0", "--inspector-port", "0"];
+        Self::listening(stage, scope, &folder, &words, "Ready on http://localhost:").await
+    }
+
+    /// Starts a script of node's, and waits until it tells its port.
+    async fn listening(stage: &Stage, scope: &str, folder: &Path, words: &[&str], before_port: &str) -> Self {
+        let mut command = stage.command(&["run", "--scope", scope, "--", tools().node.to_str().unwrap()]);
         command
-            .args(["--port", "0", "--inspector-port", "0"])
+            .args(words)
             .envs([("WRANGLER_SEND_METRICS", "false"), ("CI", "1"), ("WRANGLER_HIDE_BANNER", "true")])
             .env("CLOUDFLARE_CF_FETCH_ENABLED", "false")
             .env("WRANGLER_LOG_PATH", folder.join("logs"))
-            .current_dir(&folder)
+            .env("NO_COLOR", "1")
+            .current_dir(folder)
             .stdin(Stdio::null())
-            .stdout(log(&folder))
-            .stderr(log(&folder));
+            .stdout(log(folder))
+            .stderr(log(folder));
         let child = command.spawn().unwrap();
         let log = folder.join("log");
         let deadline = tokio::time::Instant::now() + STARTS_WITHIN;
         loop {
             let said = std::fs::read_to_string(&log).unwrap_or_default();
-            let ready = said.split_once("Ready on http://localhost:");
-            if let Some(port) = ready.and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok()) {
+            let ready = said.split_once(before_port);
+            if let Some(port) =
+                ready.and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok())
+            {
                 return Self { child, port };
             }
-            assert!(tokio::time::Instant::now() < deadline, "{version} does not start:\n{said}");
+            assert!(tokio::time::Instant::now() < deadline, "{words:?} does not start:\n{said}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -165,5 +173,71 @@ async fn requests_and_sockets_between_the_oldest_and_the_newest() {
         assert_eq!(web.get("/socket").await.unwrap(), "echo hello");
         drop((web, api));
         stage.down().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vite_project_calls_a_wrangler() {
+    let stage = Stage::new();
+    let folder = stage.folder.path().join("vite");
+    std::fs::create_dir(&folder).unwrap();
+    std::os::unix::fs::symlink(tools().module(""), folder.join("node_modules")).unwrap();
+    std::fs::write(folder.join("vite.config.mjs"), include_str!("workers/vite.config.mjs")).unwrap();
+    let config = r#"{ "name": "web", "main": "web.js", "compatibility_date": "2026-03-01",
+      "services": [ { "binding": "API", "service": "api" } ] }"#;
+    std::fs::write(folder.join("wrangler.jsonc"), config).unwrap();
+    std::fs::write(folder.join("web.js"), WEB).unwrap();
+    let vite = tools().module("vite/bin/vite.js");
+    let words = [vite.to_str().unwrap(), "--host", "127.0.0.1"];
+    let web = Dev::listening(&stage, "x", &folder, &words, "http://127.0.0.1:");
+    let api = Dev::start(&stage, NEWEST, "x", API_CONFIG, ("api.js", API));
+    let (web, api) = tokio::join!(web, api);
+    web.until("/fetch", "api /x").await;
+    assert_eq!(web.get("/rpc").await.unwrap(), "3");
+    assert_eq!(web.get("/socket").await.unwrap(), "echo hello");
+    drop((web, api));
+    stage.down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn miniflares_of_both_generations_call_a_wrangler() {
+    let stage = Stage::new();
+    let api = Dev::start(&stage, NEWEST, "x", API_CONFIG, ("api.js", API)).await;
+    let script = stage.folder.path().join("miniflare.mjs");
+    std::fs::write(&script, include_str!("workers/miniflare.mjs")).unwrap();
+    for (wrangler, version) in [(OLDEST, "4"), (NEWEST, "5")] {
+        let beside = tools().module(wrangler).join("package.json");
+        let node = tools().node.to_str().unwrap();
+        let words = ["run", "--", node, script.to_str().unwrap(), beside.to_str().unwrap(), version];
+        let output =
+            tokio::time::timeout(STARTS_WITHIN, stage.command(&words).output()).await.unwrap().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "api /x\n", "Miniflare {version}");
+    }
+    drop(api);
+    stage.down().await;
+}
+
+/// What takes 88 seconds without us: the caller finds the successor of a session that was killed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrangler_that_is_killed_is_missed_only_until_its_successor_listens() {
+    let stage = Stage::new();
+    let (web, api) = pair(&stage, NEWEST, NEWEST).await;
+    assert_eq!(web.get("/rpc").await.unwrap(), "3");
+    kill_below(api.child.id().unwrap());
+    stage.until(&[("api@x", "down"), ("web@x", "up")]).await;
+    let (config, script) = (API_CONFIG.replace("api.js", "again.js"), API.replace("a + b", "a * b"));
+    let again = Dev::start(&stage, NEWEST, "x", &config, ("again.js", &script)).await;
+    web.until("/rpc", "2").await;
+    drop((web, api, again));
+    stage.down().await;
+}
+
+/// Kills the processes that a process has started, and those that they have, at once.
+fn kill_below(pid: u32) {
+    let output = std::process::Command::new("pgrep").args(["-P", &pid.to_string()]).output().unwrap();
+    for child in String::from_utf8(output.stdout).unwrap().lines() {
+        let child: i32 = child.parse().unwrap();
+        let _ = rustix::process::kill_process(Pid::from_raw(child).unwrap(), Signal::KILL);
+        kill_below(child.cast_unsigned());
     }
 }

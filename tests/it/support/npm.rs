@@ -26,9 +26,9 @@ pub struct Tools {
 }
 
 impl Tools {
-    /// The script of a wrangler; `wrangler` or `wrangler-4-84`.
-    pub fn wrangler(&self, package: &str) -> PathBuf {
-        self.folder.join("node_modules").join(package).join("bin/wrangler.js")
+    /// A package by its name, or a file of one.
+    pub fn module(&self, path: &str) -> PathBuf {
+        self.folder.join("node_modules").join(path)
     }
 }
 
