@@ -1,4 +1,4 @@
-//! The bar that is shown while workerd is fetched.
+//! The bar that is shown while workerd or esbuild is fetched.
 
 use std::io::IsTerminal;
 
@@ -18,13 +18,13 @@ impl FetchProgress for FetchBar {
         self.finish();
         let (text, long) = match &step {
             FetchStep::WaitingForAnother => {
-                ("waiting for another jackfield that is fetching workerd".to_owned(), true)
+                ("waiting for another jackfield that is fetching the same".to_owned(), true)
             }
             FetchStep::Downloading { package, version } => {
                 (format!("fetching {package} {version} with npm"), true)
             }
-            FetchStep::Checking => ("checking workerd".to_owned(), false),
-            FetchStep::Unpacking => ("unpacking workerd".to_owned(), false),
+            FetchStep::Checking => ("checking it".to_owned(), false),
+            FetchStep::Unpacking => ("unpacking it".to_owned(), false),
         };
         if std::io::stderr().is_terminal() {
             self.bar = Some(bar(text, total));

@@ -40,6 +40,8 @@ impl Machine {
         let pin = Pin {
             package: "@cloudflare/workerd-test".to_owned(),
             version: "1.20261117.1".to_owned(),
+            label: "workerd-test".to_owned(),
+            member: "package/bin/workerd",
             sha512: hex::encode(Sha512::digest(&packed)),
             packed_bytes: packed.len() as u64,
             binary_bytes: ANSWERS.len() as u64,

@@ -32,7 +32,7 @@ pub(super) fn binary(cache: &Path, pin: &Pin) -> Result<Option<PathBuf>, Workerd
 /// Name, version, and enough of the hash that a changed pin never meets an old file.
 pub(super) fn file_name(pin: &Pin) -> String {
     let hash = pin.sha512.get(..12).unwrap_or(&pin.sha512);
-    format!("{}-{}-{hash}", pin.folder(), pin.version)
+    format!("{}-{}-{hash}", pin.label, pin.version)
 }
 
 fn check(cache: &Path, path: &Path) -> Result<(), WorkerdError> {

@@ -15,7 +15,7 @@ const BUSY: Duration = Duration::from_secs(5);
 ///
 /// An executable that this process has just written may be open for writing in a child that another thread is about to
 /// start, until that child's exec; the system calls it busy for so long.
-pub(super) fn start(command: &mut Command) -> io::Result<Child> {
+pub(in crate::session) fn start(command: &mut Command) -> io::Result<Child> {
     let deadline = Instant::now() + BUSY;
     loop {
         match command.spawn() {
@@ -29,7 +29,10 @@ pub(super) fn start(command: &mut Command) -> io::Result<Child> {
 
 /// Waits for a child as long as `go_on` agrees, which is asked about ten times a second; afterwards the child is
 /// killed, and the answer is `None`.
-pub(super) fn wait(child: &mut Child, mut go_on: impl FnMut() -> bool) -> io::Result<Option<ExitStatus>> {
+pub(in crate::session) fn wait(
+    child: &mut Child,
+    mut go_on: impl FnMut() -> bool,
+) -> io::Result<Option<ExitStatus>> {
     // Short processes are noticed at once and long ones watched at leisure. A thread that waits would need the child's
     // pid to kill it, which by then may be another's.
     let mut pause = Duration::from_millis(1);

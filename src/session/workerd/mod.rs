@@ -2,8 +2,9 @@
 //! the cache with the machine's npm.
 
 mod cache;
-mod child;
+pub(in crate::session) mod child;
 mod error;
+mod esbuild;
 mod fetch;
 mod modules;
 mod native;
@@ -18,6 +19,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use error::WorkerdError;
+pub use esbuild::{EsbuildError, locate_esbuild};
 pub use platform::Pin;
 
 /// Where to look, read from the environment once so that nothing below depends on it.

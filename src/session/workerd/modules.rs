@@ -23,7 +23,7 @@ pub(super) fn search(
 }
 
 /// The folders to look in, the project's own first.
-fn levels(project: &Path, home: Option<&Path>, passed_over: &mut Vec<PassedOver>) -> Vec<PathBuf> {
+pub(super) fn levels(project: &Path, home: Option<&Path>, passed_over: &mut Vec<PassedOver>) -> Vec<PathBuf> {
     let mut walked = Vec::new();
     // How many of the walked folders belong to the project. Its root is the nearest repository, or else the topmost
     // folder with a package.json, since a workspace's members have one each.

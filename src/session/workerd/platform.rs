@@ -1,14 +1,18 @@
-//! Which release of workerd is fetched, for which machine.
+//! Which releases of workerd and esbuild are fetched, for which machine.
 
 use super::WorkerdError;
 
-/// A release of workerd that we know byte for byte.
+/// A release that we know byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pin {
     /// The npm package that holds the native binary of one platform.
     pub package: String,
     /// The package's version.
     pub version: String,
+    /// What it is called in the cache, with the platform.
+    pub label: String,
+    /// Where the package keeps the binary. It is only compared, never used as a path of ours.
+    pub member: &'static str,
     /// SHA-512 of the packed package, in hex.
     pub sha512: String,
     /// Size of the packed package: what a download amounts to.
@@ -41,6 +45,35 @@ impl Pin {
         Ok(Self {
             package: format!("@cloudflare/{}", pinned.folder),
             version: pinned.version.to_owned(),
+            label: pinned.folder.to_owned(),
+            member: "package/bin/workerd",
+            sha512: pinned.sha512.to_owned(),
+            packed_bytes: pinned.packed_bytes,
+            binary_bytes: pinned.binary_bytes,
+        })
+    }
+
+    /// The release of esbuild for this machine.
+    ///
+    /// # Errors
+    /// As [`Pin::for_host`].
+    pub fn of_esbuild() -> Result<Self, WorkerdError> {
+        Self::of_esbuild_for(std::env::consts::OS, std::env::consts::ARCH)
+    }
+
+    fn of_esbuild_for(os: &str, arch: &str) -> Result<Self, WorkerdError> {
+        let pinned = match (os, arch) {
+            ("linux", "x86_64") => &ESBUILD_LINUX_64,
+            ("linux", "aarch64") => &ESBUILD_LINUX_ARM64,
+            ("macos", "x86_64") => &ESBUILD_DARWIN_64,
+            ("macos", "aarch64") => &ESBUILD_DARWIN_ARM64,
+            _ => return Err(WorkerdError::unsupported(os, arch)),
+        };
+        Ok(Self {
+            package: format!("@esbuild/{}", pinned.folder),
+            version: pinned.version.to_owned(),
+            label: format!("esbuild-{}", pinned.folder),
+            member: "package/bin/esbuild",
             sha512: pinned.sha512.to_owned(),
             packed_bytes: pinned.packed_bytes,
             binary_bytes: pinned.binary_bytes,
@@ -115,6 +148,50 @@ const DARWIN_ARM64: Pinned = Pinned {
     binary_bytes: 139_118_424,
 };
 
+const ESBUILD_LINUX_64: Pinned = Pinned {
+    folder: "linux-x64",
+    version: "0.28.2",
+    sha512: concat!(
+        "e314d9af5154992a105b85c85a68addedcd0ad44d933e3773f45d5f3144e2981",
+        "79d177c8ef178ef74fb56d9bcdc3122e7d0f610d0551247e588603d517c03f1d"
+    ),
+    packed_bytes: 4_741_809,
+    binary_bytes: 11_427_952,
+};
+
+const ESBUILD_LINUX_ARM64: Pinned = Pinned {
+    folder: "linux-arm64",
+    version: "0.28.2",
+    sha512: concat!(
+        "a56e000b43f78adf1cedda3d315338a79d45cc7cdd33f4d9adeaeeae045c1c9d",
+        "964dad55435088ab5f319dc7e9049c38a23922659aca5b6c8805604ff768fa52"
+    ),
+    packed_bytes: 4_283_627,
+    binary_bytes: 10_289_264,
+};
+
+const ESBUILD_DARWIN_64: Pinned = Pinned {
+    folder: "darwin-x64",
+    version: "0.28.2",
+    sha512: concat!(
+        "baaeacb885983f7eeacc675d04a3f0e501103e2e8788b1ac3bb5269297f26983",
+        "50dc3fab37ac3a59fc07fa7baa7065d6bdac06c31384ae83b86069c587de5acf"
+    ),
+    packed_bytes: 4_802_970,
+    binary_bytes: 11_656_032,
+};
+
+const ESBUILD_DARWIN_ARM64: Pinned = Pinned {
+    folder: "darwin-arm64",
+    version: "0.28.2",
+    sha512: concat!(
+        "9f82aa90e42badac4725c82333546fc1b8a07d028828956933bc69f8ab318b25",
+        "12ad17485e7b7bdd586b3c0c747d5e388607e62152a3c4c37d275b798f249593"
+    ),
+    packed_bytes: 4_434_422,
+    binary_bytes: 10_590_882,
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,6 +203,8 @@ mod tests {
         {
             let pin = Pin::for_platform(os, arch).unwrap();
             assert_eq!(hex::decode(&pin.sha512).unwrap().len(), 64, "{os} {arch}");
+            let esbuild = Pin::of_esbuild_for(os, arch).unwrap();
+            assert_eq!(hex::decode(&esbuild.sha512).unwrap().len(), 64, "{os} {arch}");
             assert!(pin.date().is_some_and(|date| date.len() == 10), "{os} {arch}");
             assert!(pin.binary_bytes > pin.packed_bytes, "{os} {arch}");
         }

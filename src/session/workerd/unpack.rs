@@ -11,9 +11,6 @@ use tar::{Archive, EntryType};
 
 use super::{FetchProgress, FetchStep, Pin, WorkerdError};
 
-/// Where npm's packages keep the binary. It is only compared, never used as a path of ours.
-const MEMBER: &str = "package/bin/workerd";
-
 /// The SHA-512 is taken and the binary unpacked from one open file, so that what was checked is what is used.
 pub(super) fn binary_from(
     packed: &Path,
@@ -84,18 +81,18 @@ fn extract(
     let mut archive = Archive::new(unpacked);
     for entry in archive.entries().map_err(bad)? {
         let mut entry = entry.map_err(bad)?;
-        if entry.path_bytes().as_ref() != MEMBER.as_bytes() {
+        if entry.path_bytes().as_ref() != pin.member.as_bytes() {
             continue;
         }
         if entry.header().entry_type() != EntryType::Regular || entry.size() != pin.binary_bytes {
             return Err(Stopped::Package(format!(
-                "its {MEMBER} is not the file of {} bytes that belongs to it",
-                pin.binary_bytes
+                "its {} is not the file of {} bytes that belongs to it",
+                pin.member, pin.binary_bytes
             )));
         }
         return copy(&mut entry, out, pin, progress);
     }
-    Err(Stopped::Package(format!("it has no {MEMBER}")))
+    Err(Stopped::Package(format!("it has no {}", pin.member)))
 }
 
 fn copy(
