@@ -35,6 +35,13 @@ pub enum Change {
         /// See [`Link::accepts_props`].
         accepts_props: bool,
     },
+    /// Makes a link to what the rules take for the session of the target's name, now and whenever sessions come and go.
+    Seek {
+        /// Which one.
+        link: LinkName,
+        /// What of that session; its scope does not count.
+        target: Target,
+    },
     /// Makes a link of a session that joined, if it is not there, and lets the rules choose its target.
     Adopt(LinkName),
     /// Takes a link away.
@@ -248,6 +255,11 @@ impl Draft {
                 }
                 self.set(link, target, accepts_props);
             }
+            Change::Seek { link, target } => {
+                let worker = target.session().name().to_owned();
+                let choice = Choice::of(&link.session, &worker, self.next.sessions.keys());
+                self.set_by_rule(&link, target, Some(worker), choice);
+            }
             Change::Adopt(link) => {
                 if !self.adopt(&link) {
                     return Err(self.unknown_session(link.session));
@@ -317,7 +329,8 @@ impl Draft {
             return;
         }
         let (revision, since) = (self.next.revision, Instant::now());
-        let link = Link { name: name.clone(), target, accepts_props, rule: None, revision, since };
+        let link =
+            Link { name: name.clone(), target, accepts_props, rule: None, worker: None, revision, since };
         self.next.links.insert(name, Arc::new(link));
         self.relinked = true;
     }
@@ -336,7 +349,15 @@ impl Draft {
             let target = Target::Entrypoint { session: name.clone(), entrypoint: None, props: None };
             let (revision, since) = (self.next.revision, Instant::now());
             // Whoever may come this way may as well say what it wants.
-            Arc::new(Link { name: direct, target, accepts_props: true, rule: None, revision, since })
+            Arc::new(Link {
+                name: direct,
+                target,
+                accepts_props: true,
+                rule: None,
+                worker: None,
+                revision,
+                since,
+            })
         });
         let joined = old.is_some_and(|old| old.joined);
         let session = Session {
@@ -360,7 +381,8 @@ impl Draft {
         let joined = self.next.sessions.get(&name.session).is_some_and(|session| session.joined);
         if joined {
             let choice = Choice::of(&name.session, &name.binding, self.next.sessions.keys());
-            self.set_by_rule(name, choice);
+            let target = Target::Entrypoint { session: name.session.clone(), entrypoint: None, props: None };
+            self.set_by_rule(name, target, None, choice);
         }
         joined
     }
@@ -369,27 +391,28 @@ impl Draft {
     fn follow_rules(&mut self) {
         let choose = |link: &Link| {
             let was = link.rule.as_ref()?;
-            let is = Choice::of(&link.name.session, &link.name.binding, self.next.sessions.keys());
-            (*was != is).then(|| (link.name.clone(), is))
+            let worker = link.worker.as_ref().unwrap_or(&link.name.binding);
+            let is = Choice::of(&link.name.session, worker, self.next.sessions.keys());
+            (*was != is).then(|| (link.clone(), is))
         };
         let moved: Vec<_> = self.next.links.values().filter_map(|link| choose(link)).collect();
-        for (name, choice) in moved {
-            self.set_by_rule(&name, choice);
+        for (Link { name, target, worker, .. }, choice) in moved {
+            self.set_by_rule(&name, target, worker, choice);
         }
     }
 
-    fn set_by_rule(&mut self, name: &LinkName, choice: Choice) {
+    fn set_by_rule(&mut self, name: &LinkName, target: Target, worker: Option<String>, choice: Choice) {
         // Where there is no choice, the target is never asked for.
         let session = choice.session().unwrap_or(&name.session).clone();
-        let target = Target::Entrypoint { session, entrypoint: None, props: None };
+        let target = target.at(session);
         // What goes where it went has not moved.
         let same = self.next.links.get(name).filter(|old| old.rule.is_some() && old.target == target);
         let (revision, since) =
             same.map_or_else(|| (self.next.revision, Instant::now()), |old| (old.revision, old.since));
         // Props go with the calls of a session that joined, as they do without us.
-        let link =
-            Link { name: name.clone(), target, accepts_props: true, rule: Some(choice), revision, since };
-        self.next.links.insert(name.clone(), Arc::new(link));
+        let (accepts_props, name) = (worker.is_none(), name.clone());
+        let link = Link { name, target, accepts_props, rule: Some(choice), worker, revision, since };
+        self.next.links.insert(link.name.clone(), Arc::new(link));
         (self.relinked, self.changed) = (true, true);
     }
 

@@ -247,6 +247,15 @@ impl Target {
         }
     }
 
+    /// The same export of another session.
+    #[must_use]
+    pub fn at(self, session: SessionName) -> Self {
+        match self {
+            Self::Entrypoint { entrypoint, props, .. } => Self::Entrypoint { session, entrypoint, props },
+            Self::ActorClass { class, .. } => Self::ActorClass { session, class },
+        }
+    }
+
     /// The same without the props, as an operator would write it.
     pub fn aim(&self) -> Aim {
         let (session, export) = match self {
@@ -283,6 +292,8 @@ pub struct Link {
     pub accepts_props: bool,
     /// What chose the target, if nobody did: the rules do, and again whenever sessions come and go.
     pub rule: Option<Choice>,
+    /// The worker that the rules look for, if the binding has another name.
+    pub worker: Option<String>,
     /// The revision that set the target.
     pub revision: Revision,
     /// When that was.

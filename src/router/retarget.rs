@@ -52,9 +52,10 @@ pub async fn retarget(
     let names: Vec<LinkName> = changes
         .iter()
         .filter_map(|change| match change {
-            Change::Retarget { link, .. } | Change::DefineLink { link, .. } | Change::DropLink(link) => {
-                Some(link.clone())
-            }
+            Change::Retarget { link, .. }
+            | Change::DefineLink { link, .. }
+            | Change::Seek { link, .. }
+            | Change::DropLink(link) => Some(link.clone()),
             Change::Adopt(_)
             | Change::JoinSession(_)
             | Change::DefineSession { .. }

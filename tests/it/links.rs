@@ -106,7 +106,9 @@ impl Model {
                 old.is_none_or(|old| old.0 == target.kind())
             }
             Change::DropLink(link) => self.links.remove(&link.to_string()).is_some(),
-            Change::Adopt(_) | Change::JoinSession(_) => unreachable!("not among those tried here"),
+            Change::Adopt(_) | Change::JoinSession(_) | Change::Seek { .. } => {
+                unreachable!("not among those tried here")
+            }
             Change::DefineSession { session, classes, .. } => {
                 self.sessions
                     .insert(session.to_string(), classes.iter().map(|class| class.name.clone()).collect());
