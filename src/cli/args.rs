@@ -62,6 +62,9 @@ pub(super) enum Command {
     /// Start the sessions of a project and keep them linked until Ctrl-C
     #[command(after_help = EXIT_CODES)]
     Up(UpArgs),
+    /// Run wrangler projects on bare workerd, linked, and reload them when their sources change
+    #[command(after_help = EXIT_CODES)]
+    Dev(DevArgs),
     /// Run any dev command (wrangler dev, vite, ...), linked with the other sessions
     #[command(after_help = RUNNING)]
     Run(RunArgs),
@@ -108,6 +111,36 @@ pub(super) struct UpArgs {
     /// The project file, like --file
     #[arg(value_name = "FILE", conflicts_with = "file")]
     pub(super) project: Option<PathBuf>,
+    /// Write every decoded frame, with how its ids were changed, as a JSON line
+    #[arg(long, value_name = "FILE")]
+    pub(super) trace_frames: Option<PathBuf>,
+    /// How long calls in progress may take to end when it stops
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, allow_negative_numbers = true)]
+    pub(super) grace: f64,
+    /// One JSON object a line: what starts, stops and changes
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct DevArgs {
+    /// wrangler configurations, each a session, or their folders [default: wrangler.jsonc, wrangler.json
+    /// or wrangler.toml here]
+    #[arg(value_name = "CONFIG")]
+    pub(super) configs: Vec<PathBuf>,
+    /// The environment of the configurations
+    #[arg(short, long, value_name = "NAME", env = "CLOUDFLARE_ENV", hide_env = true)]
+    pub(super) env: Option<String>,
+    /// Where the first worker listens, a port or an address of this machine [default: the
+    /// configuration's dev.port, or a free port]
+    #[arg(long, value_name = "ADDR")]
+    pub(super) listen: Option<String>,
+    /// What tells the sessions apart from others of the same names
+    #[arg(long)]
+    pub(super) scope: Option<String>,
+    /// Run without a field of the configurations that is not supported here; may be repeated
+    #[arg(long, value_name = "FIELD")]
+    pub(super) without: Vec<String>,
     /// Write every decoded frame, with how its ids were changed, as a JSON line
     #[arg(long, value_name = "FILE")]
     pub(super) trace_frames: Option<PathBuf>,
@@ -307,6 +340,7 @@ impl Args {
     pub(super) fn json(&self) -> bool {
         match &self.command {
             Command::Up(args) => args.json,
+            Command::Dev(args) => args.json,
             Command::Demo(args) => args.json,
             Command::Retarget(args) => args.output.json,
             Command::Fake(args) => args.output.json,

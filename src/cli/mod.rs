@@ -8,6 +8,7 @@ mod attach;
 mod background;
 mod call;
 mod demo;
+mod dev;
 mod down;
 mod failure;
 mod fake;
@@ -63,6 +64,7 @@ fn run(args: Args) -> Result<ExitCode, Failure> {
         Settings::Attach(place, attach) => runtime()?.block_on(attach::run(&place, &attach, as_json)),
         Settings::Daemon(place) => up::in_background(place),
         Settings::Up(settings) => up::run(settings, as_json),
+        Settings::Dev(settings) => dev::run(settings, as_json),
         Settings::Demo(trace_frames) => demo::run(trace_frames.as_deref(), as_json),
         Settings::Reload(place) => runtime()?.block_on(reload::run(&place, as_json)),
         Settings::Ls(place) => runtime()?.block_on(ls::run(&place, as_json)),

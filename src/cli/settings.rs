@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::args::{Args, AttachArgs, Command, RetargetArgs, RunArgs, UpArgs};
 use super::call::CallSettings;
+use super::dev::DevSettings;
 use super::failure::Failure;
 use super::fetch::FetchSettings;
 use super::place::Place;
@@ -24,6 +25,7 @@ const MAX_GRACE: f64 = 86_400.0;
 #[derive(Debug)]
 pub(super) enum Settings {
     Up(UpSettings),
+    Dev(DevSettings),
     Run(RunSettings),
     Attach(Place, Attach),
     Daemon(Place),
@@ -57,6 +59,7 @@ impl Settings {
                 trace_frames: trace_frames.map(|file| here.join(file)),
                 grace: seconds(grace)?,
             }),
+            Command::Dev(args) => Self::Dev(DevSettings::resolve(args, file, here)?),
             Command::Run(RunArgs { name, scope, command }) => {
                 // Before anything is started for it.
                 let any = name.as_deref().unwrap_or("worker");
@@ -99,7 +102,7 @@ impl Settings {
     }
 }
 
-fn seconds(grace: f64) -> Result<Duration, Failure> {
+pub(super) fn seconds(grace: f64) -> Result<Duration, Failure> {
     Some(grace)
         .filter(|grace| *grace <= MAX_GRACE)
         .and_then(|grace| Duration::try_from_secs_f64(grace).ok())

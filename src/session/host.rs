@@ -90,7 +90,7 @@ impl Host {
                 .map(|(index, entrypoint)| (entrypoint, self.runtime.http_socket(&spec.name, start, index)))
                 .collect(),
             front_socket: Some(self.runtime.front_socket(&spec.name, start)),
-            state_folder: spec.stores_objects().then(|| self.state_folder(&spec.name)).transpose()?,
+            state_folder: self.state_of(spec)?,
             ..self.deaf_wiring(spec)
         })
     }
@@ -117,10 +117,17 @@ impl Host {
             number: 0,
             pid: 0,
             debug_port: self.runtime.debug_socket(&spec.name, start).into(),
-            services: Services::alike(spec.name.to_string()),
+            services: Services { default: spec.front(), named: spec.service(), others: Vec::new() },
             http_sockets: wiring.http_sockets.iter().cloned().collect(),
             front_socket: Some(self.runtime.front_socket(&spec.name, start)),
             cf_header: wiring.cf_header.clone(),
+        }
+    }
+
+    fn state_of(&self, spec: &SessionSpec) -> Result<Option<PathBuf>, StartError> {
+        match &spec.compiled {
+            Some(compiled) => Ok(compiled.keeps.then(|| compiled.state.clone())),
+            None => spec.stores_objects().then(|| self.state_folder(&spec.name)).transpose(),
         }
     }
 

@@ -23,6 +23,7 @@ pub mod supervisor;
 pub mod survey;
 mod vital;
 pub mod workerd;
+pub mod wrangler;
 
 pub use exports::Exports;
 pub use host::{Host, Times};

@@ -10,6 +10,7 @@ use crate::cli::reload;
 use crate::cli::screen::{self, BAD, FAINT, GOOD, STRONG};
 use crate::control::Problem;
 use crate::control::shape::{LinkRow, Reloaded, SessionRow};
+use crate::session::project::Origin;
 use crate::session::workerd::Workerd;
 use crate::session::{OutputSink, Project, SessionName, SessionSink, SessionState, Stream};
 
@@ -35,13 +36,13 @@ impl Account {
         Self { as_json, width, sessions }
     }
 
-    pub(super) fn begins(&self, project: &Path, workerd: &Workerd) {
+    pub(super) fn begins(&self, project: &Project, workerd: &Workerd) {
         let Workerd { path, version, source, passed_over } = workerd;
         if self.as_json {
             let workerd = json!({ "path": path, "version": version });
-            self.event("starting", json!({ "project": project, "workerd": workerd }));
+            self.event("starting", json!({ "project": project.file, "workerd": workerd }));
         } else {
-            let (own, project) = (env!("CARGO_PKG_VERSION"), project.display());
+            let (own, project) = (env!("CARGO_PKG_VERSION"), what(project));
             screen::note(&format!("{STRONG}jackfield {own}{STRONG:#} runs {project}"));
             screen::note(&format!("{FAINT}workerd {version}, {source}: {}{FAINT:#}", path.display()));
         }
@@ -68,10 +69,12 @@ impl Account {
         screen::note(&format!("{GOOD}ready{GOOD:#} in {took:.1} s; Ctrl-C stops everything"));
     }
 
-    pub(super) fn reloaded(&self, outcome: &Result<Reloaded, Problem>) {
+    /// Nobody waits for the outcome of a reload that nobody asked for; only a change is worth a word then.
+    pub(super) fn reloaded(&self, outcome: &Result<Reloaded, Problem>, unasked: bool) {
         match outcome {
             Ok(reloaded) if self.as_json => self.event("reloaded", json!(reloaded)),
             Err(problem) if self.as_json => self.event("reload_failed", json!({ "error": problem })),
+            Ok(reloaded) if unasked && reloaded.is_nothing() => {}
             Ok(reloaded) => screen::note(&reload::account(reloaded)),
             Err(Problem { message, hint, .. }) => {
                 screen::note(&format!("{BAD}not reloaded:{BAD:#} {message}"));
@@ -113,6 +116,17 @@ impl Account {
         let colour = COLOURS.get(index % COLOURS.len()).copied().unwrap_or(AnsiColor::Cyan);
         let style = Style::new().fg_color(Some(colour.into()));
         format!("{style}{:<width$}{style:#}", session.to_string(), width = self.width)
+    }
+}
+
+/// What runs, by the files that say so.
+fn what(project: &Project) -> String {
+    match &project.origin {
+        Origin::File => project.file.display().to_string(),
+        Origin::Wrangler(request) => {
+            let near = |file: &Path| file.strip_prefix(&project.root).unwrap_or(file).display().to_string();
+            request.configs.iter().map(|file| near(file)).collect::<Vec<_>>().join(", ")
+        }
     }
 }
 

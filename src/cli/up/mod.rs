@@ -19,6 +19,8 @@ use crate::control::{Daemon, Operator, Parts, Worker, server};
 use crate::registry;
 use crate::router::switch::{Settings, TraceFile};
 use crate::router::{Links, Router};
+use crate::session::workerd::Workerd;
+use crate::session::wrangler::{self, Request, Watch};
 use crate::session::{Project, RuntimeDir, Times, workerd};
 use account::Account;
 use signals::{Signals, Wish};
@@ -40,6 +42,8 @@ struct Prepared {
     began: Instant,
     /// Whether it was started for a command, and may go when nothing runs.
     in_background: bool,
+    /// What is made again when its sources change.
+    watched: Option<Arc<Request>>,
 }
 
 /// Blocks until the project has been stopped.
@@ -51,10 +55,27 @@ pub(super) fn run(settings: UpSettings, as_json: bool) -> Result<(), Failure> {
     // Without a runtime: it may block for as long as npm downloads, and Ctrl-C should simply end it.
     let options = workerd::Options::from_env(&project.root).map_err(Failure::failed)?;
     let found = workerd::locate(&options, &mut FetchBar::default()).map_err(Failure::failed)?;
+    run_project(project, Found { workerd: found, began, grace, trace_frames, watched: None }, as_json)
+}
+
+/// With what a project is run.
+pub(super) struct Found {
+    pub(super) workerd: Workerd,
+    pub(super) began: Instant,
+    pub(super) grace: Duration,
+    pub(super) trace_frames: Option<PathBuf>,
+    /// What is made again when its sources change.
+    pub(super) watched: Option<Arc<Request>>,
+}
+
+/// Blocks until the project has been stopped.
+pub(super) fn run_project(project: Project, found: Found, as_json: bool) -> Result<(), Failure> {
+    let Found { workerd, began, grace, trace_frames, watched } = found;
     let account = Arc::new(Account::new(&project, as_json));
-    account.begins(&project.file, &found);
-    let workerd = found.path;
-    let prepared = Prepared { project, workerd, grace, trace_frames, account, began, in_background: false };
+    account.begins(&project, &workerd);
+    let workerd = workerd.path;
+    let prepared =
+        Prepared { project, workerd, grace, trace_frames, account, began, in_background: false, watched };
     super::runtime()?.block_on(prepared.run())
 }
 
@@ -77,8 +98,16 @@ pub(super) fn in_background(place: Place) -> Result<(), Failure> {
     };
     let account = Arc::new(Account::new(&project, true));
     let grace = Times::default().drain;
-    let prepared =
-        Prepared { project, workerd, grace, trace_frames: None, account, began, in_background: true };
+    let prepared = Prepared {
+        project,
+        workerd,
+        grace,
+        trace_frames: None,
+        account,
+        began,
+        in_background: true,
+        watched: None,
+    };
     super::runtime()?.block_on(prepared.run())
 }
 
@@ -87,12 +116,13 @@ impl Prepared {
         let mut signals =
             Signals::new().map_err(|error| Failure::failed(format!("cannot watch signals: {error}")))?;
         let (account, grace, in_background) = (self.account.clone(), self.grace, self.in_background);
+        let sources = self.watched.clone().map(|request| Sources::new(request, &self.project)).transpose()?;
         let started = tokio::select! {
             biased;
             () = signals.stop() => return Err(Failure::failed("stopped before everything was up")),
             started = self.start() => started?,
         };
-        keep(started, signals, &account, grace, in_background).await
+        keep(started, signals, sources, &account, grace, in_background).await
     }
 
     async fn start(self) -> Result<Started, Failure> {
@@ -122,10 +152,41 @@ fn router(trace_frames: Option<&Path>) -> Result<Arc<Router>, Failure> {
         .map_err(|error| Failure::failed(format!("cannot start the threads of the router: {error}")))
 }
 
+/// The sources of what runs, and who watches them.
+struct Sources {
+    request: Arc<Request>,
+    watch: Watch,
+}
+
+impl Sources {
+    fn new(request: Arc<Request>, project: &Project) -> Result<Self, Failure> {
+        let watch = Watch::new().map_err(|error| {
+            Failure::failed(format!("cannot watch the sources: {error}"))
+                .hint("the system has a limit of watches: look at fs.inotify.max_user_instances")
+        })?;
+        let mut sources = Self { request, watch };
+        sources.follow(project, false);
+        Ok(sources)
+    }
+
+    /// After a reload that failed anything may be what was missing.
+    fn follow(&mut self, project: &Project, any: bool) {
+        self.watch.follow(wrangler::sources(&self.request, Some(project)), any);
+    }
+}
+
+async fn changed(sources: Option<&Sources>) {
+    match sources {
+        Some(sources) => sources.watch.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Answers operators and signals until the daemon has been stopped.
 async fn keep(
     started: Started,
     mut signals: Signals,
+    mut sources: Option<Sources>,
     account: &Arc<Account>,
     grace: Duration,
     in_background: bool,
@@ -135,12 +196,17 @@ async fn keep(
     let mut work = std::pin::pin!(worker.run());
     let mut serve = std::pin::pin!(server::serve(listener, daemon.clone(), close.clone()));
     // Owned here, so that what signals began does not outlive the daemon.
-    let mut wishes = JoinSet::new();
-    let (mut working, mut stopping) = (true, false);
+    let mut wishes = JoinSet::<Option<bool>>::new();
+    let (mut working, mut stopping, mut reloading) = (true, false, false);
     loop {
+        let mut unasked = false;
         let wish = tokio::select! {
             biased;
             wish = signals.next() => wish,
+            () = changed(sources.as_ref()), if !reloading && !stopping => {
+                unasked = true;
+                Wish::Reload
+            }
             () = daemon.idle(), if in_background && !stopping => Wish::Stop,
             () = &mut work, if working => {
                 // All is stopped; what is left are answers on their way to operators.
@@ -149,18 +215,34 @@ async fn keep(
                 continue;
             }
             () = &mut serve => break,
-            Some(_) = wishes.join_next() => continue,
+            Some(done) = wishes.join_next() => {
+                if let Ok(Some(reloaded)) = done {
+                    reloading = false;
+                    sources.iter_mut().for_each(|sources| sources.follow(&daemon.project(), !reloaded));
+                }
+                continue;
+            }
         };
         let (daemon, account) = (daemon.clone(), account.clone());
         match wish {
-            Wish::Reload => drop(wishes.spawn(async move { account.reloaded(&daemon.reload().await) })),
+            Wish::Reload => {
+                reloading = true;
+                wishes.spawn(async move {
+                    let reloaded = daemon.reload().await;
+                    account.reloaded(&reloaded, unasked);
+                    Some(reloaded.is_ok())
+                });
+            }
             Wish::Stop if stopping => {
                 return Err(Failure::failed("stopped at once; calls in progress were broken"));
             }
             Wish::Stop => {
                 stopping = true;
                 account.stopping(grace);
-                wishes.spawn(async move { drop(daemon.down().await) });
+                wishes.spawn(async move {
+                    drop(daemon.down().await);
+                    None
+                });
             }
         }
     }

@@ -83,6 +83,7 @@ impl Faces {
             match self.router.serve_ingress(address, session.clone()) {
                 Ok(ingress) => drop(vacant.insert(ingress)),
                 Err(error) => problems.push(project::Problem {
+                    file: project.places.file(session),
                     at: project.places.find(session, Part::Listen),
                     what: format!("session `{session}` cannot be reached at {address}"),
                     why: taken(&error),

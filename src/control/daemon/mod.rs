@@ -163,6 +163,11 @@ impl Daemon {
         }
     }
 
+    /// What runs.
+    pub fn project(&self) -> Arc<Project> {
+        self.project.load_full()
+    }
+
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Problem> {
         let (reply, answer) = oneshot::channel();
         self.commands.send(command(reply)).await.map_err(|_| worker::going_down())?;

@@ -88,10 +88,13 @@ impl Plan {
         now: &Snapshot,
     ) {
         let Declared { target, accepts_props } = wanted;
-        let define = |target: &Target| Change::DefineLink {
-            link: name.clone(),
-            target: target.clone(),
-            accepts_props: *accepts_props,
+        let define = |target: &Target| {
+            let (link, target) = (name.clone(), target.clone());
+            match new.session(target.session()) {
+                Some(_) => Change::DefineLink { link, target, accepts_props: *accepts_props },
+                // Others may run it, now or later.
+                None => Change::Seek { link, target },
+            }
         };
         let Some(link) = now.link(name) else {
             self.before.push(define(target));
@@ -110,7 +113,7 @@ impl Plan {
 }
 
 fn is_offered(target: &Target, project: &Project, now: &Snapshot) -> bool {
-    if now.session(target.session()).is_some_and(|session| session.fake.is_some()) {
+    if now.session(target.session()).is_some_and(|session| session.fake.is_some() || session.joined) {
         return true;
     }
     project.session(target.session()).is_some_and(|spec| match target {
@@ -172,7 +175,10 @@ pub(super) fn relinked(changes: &[Change], now: &Snapshot) -> Vec<LinkName> {
     let mut names = Vec::new();
     for change in changes {
         match change {
-            Change::Retarget { link, .. } | Change::DefineLink { link, .. } | Change::DropLink(link) => {
+            Change::Retarget { link, .. }
+            | Change::DefineLink { link, .. }
+            | Change::Seek { link, .. }
+            | Change::DropLink(link) => {
                 names.push(link.clone());
             }
             Change::DropSession(session) => names.extend(links_of(session, now)),

@@ -1,6 +1,5 @@
 //! The one task that starts, replaces and stops: what it does is done in the order in which it was asked for.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -98,7 +97,7 @@ impl Worker {
 
     async fn reload(&mut self) -> Result<Reloaded, Problem> {
         let old = self.project.load_full();
-        let project = load(old.file.clone()).await?;
+        let project = load(old.clone()).await?;
         let project = survey(&self.host, project, Some(&old)).await.map_err(unchanged)?;
         let plan = plan(Some(&old), &project, &self.desk.table.snapshot());
         let bound = self.desk.faces.bind(&project).map_err(unchanged);
@@ -171,8 +170,8 @@ impl Desk {
 }
 
 /// Reads the project on a thread that may block.
-async fn load(file: PathBuf) -> Result<Project, Problem> {
-    let loaded = tokio::task::spawn_blocking(move || Project::load(&file)).await;
+async fn load(old: Arc<Project>) -> Result<Project, Problem> {
+    let loaded = tokio::task::spawn_blocking(move || old.again()).await;
     let loaded =
         loaded.map_err(|error| Problem::new(Code::Failed, format!("reading the project failed: {error}")))?;
     loaded.map_err(unchanged)

@@ -8,6 +8,7 @@
 //! | `jackfield:state` | the folder of stored objects |
 //! | `internet` | what `fetch` of the user's worker reaches |
 
+mod graft;
 mod slots;
 mod worker;
 
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use super::name::SessionName;
 use super::project::SessionSpec;
 use crate::schema::workerd_config_capnp::{config, external_server, http_options, service, socket};
+pub(in crate::session) use graft::move_disks;
 use slots::{Slots, size};
 pub(in crate::session) use worker::build_flags;
 
@@ -59,15 +61,19 @@ pub fn socket_name(entrypoint: Option<&str>) -> String {
 
 /// Builds the message for one session.
 pub fn build(spec: &SessionSpec, wiring: &Wiring) -> capnp::Result<Vec<u8>> {
-    build_all(&[(spec, wiring)])
+    let ours = build_all(&[(spec, wiring)])?;
+    let Some(compiled) = &spec.compiled else { return Ok(ours) };
+    graft::graft(compiled, &ours, wiring.state_folder.is_none())
+        .map_err(|error| capnp::Error::failed(format!("the compiled configuration cannot be used: {error}")))
 }
 
-/// Builds the message for sessions that share one process.
+/// Builds the message for sessions that share one process; of one that was compiled, what is added to that.
 pub(super) fn build_all(sessions: &[(&SessionSpec, &Wiring)]) -> capnp::Result<Vec<u8>> {
     let mut message = capnp::message::Builder::new_default();
     let mut root = message.init_root::<config::Builder<'_>>();
-    let stores =
-        |(spec, wiring): &(&SessionSpec, &Wiring)| spec.stores_objects() && wiring.state_folder.is_some();
+    let stores = |(spec, wiring): &(&SessionSpec, &Wiring)| {
+        spec.compiled.is_none() && spec.stores_objects() && wiring.state_folder.is_some()
+    };
     let services_of = |session: &(&SessionSpec, &Wiring)| {
         1 + session.1.link_faces.len() + session.0.actors.len() + usize::from(stores(session))
     };
@@ -93,7 +99,7 @@ fn add_services(
     services: &mut Slots<'_, service::Owned>,
 ) -> capnp::Result<()> {
     let mut own = services.next()?;
-    own.set_name(spec.name.to_string());
+    own.set_name(spec.service());
     worker::user_worker(spec, stored, own.init_worker())?;
     for (binding, face) in &wiring.link_faces {
         let mut link = services.next()?;
@@ -129,7 +135,7 @@ fn add_sockets(
         socket.set_name(FRONT);
         utf8(front)?;
         socket.set_address(address(front));
-        socket.reborrow().init_service().set_name(spec.name.to_string());
+        socket.reborrow().init_service().set_name(spec.front());
         socket.init_http().set_cf_blob_header(&wiring.cf_header);
     }
     Ok(())
@@ -176,9 +182,12 @@ fn http_socket(
     utf8(path)?;
     socket.set_address(address(path));
     let mut service = socket.reborrow().init_service();
-    service.set_name(spec.name.to_string());
-    if let Some(entrypoint) = entrypoint {
-        service.set_entrypoint(entrypoint);
+    match entrypoint {
+        None => service.set_name(spec.front()),
+        Some(entrypoint) => {
+            service.set_name(spec.service());
+            service.set_entrypoint(entrypoint);
+        }
     }
     keep_requests_whole(socket.init_http(), cf_header);
     Ok(())

@@ -25,25 +25,32 @@ pub(super) fn user_worker(
     for (index, source) in spec.modules.iter().enumerate() {
         set_module(source, modules.reborrow().get(size(index)?))?;
     }
-    let mut namespaces = worker.reborrow().init_durable_object_namespaces(size(spec.classes.len())?);
-    for (index, class) in spec.classes.iter().enumerate() {
+    let classes: &[_] = if spec.compiled.is_some() { &[] } else { &spec.classes };
+    let mut namespaces = worker.reborrow().init_durable_object_namespaces(size(classes.len())?);
+    for (index, class) in classes.iter().enumerate() {
         let mut namespace = namespaces.reborrow().get(size(index)?);
         namespace.set_class_name(&class.class);
         namespace.set_enable_sql(matches!(class.storage, Storage::Stored { .. }));
         set_key(&class.storage, namespace);
     }
     let mut storage = worker.reborrow().init_durable_object_storage();
-    match (stored, spec.classes.is_empty()) {
+    match (stored, classes.is_empty()) {
         (true, _) => storage.set_local_disk(STATE),
         (false, false) => storage.set_in_memory(()),
         (false, true) => storage.set_none(()),
+    }
+    let tails: Vec<_> = spec.services.iter().filter(|link| link.is_tail).collect();
+    let mut list = worker.reborrow().init_tails(size(tails.len())?);
+    for (index, link) in tails.iter().enumerate() {
+        list.reborrow().get(size(index)?).set_name(link_service(&spec.name, &link.binding));
     }
     bindings(spec, worker)
 }
 
 fn bindings(spec: &SessionSpec, worker: worker::Builder<'_>) -> capnp::Result<()> {
     let own = spec.classes.iter().filter_map(|class| Some((class.binding.as_ref()?, class)));
-    let count = spec.vars.len() + spec.services.len() + spec.actors.len() + own.clone().count();
+    let services = spec.services.iter().filter(|link| !link.is_tail);
+    let count = spec.vars.len() + services.clone().count() + spec.actors.len() + own.clone().count();
     let mut bindings = Slots::new(worker.init_bindings(size(count)?));
     for (name, var) in &spec.vars {
         let mut binding = named(&mut bindings, name)?;
@@ -52,7 +59,7 @@ fn bindings(spec: &SessionSpec, worker: worker::Builder<'_>) -> capnp::Result<()
             Var::Json(value) => binding.set_json(value.to_string()),
         }
     }
-    for link in &spec.services {
+    for link in services {
         named(&mut bindings, &link.binding)?.init_service().set_name(link_service(&spec.name, &link.binding));
     }
     for link in &spec.actors {

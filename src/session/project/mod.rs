@@ -4,6 +4,7 @@
 //! looks at all of them together and at the scripts on disk. What comes out ([`Project`]) needs no more checks.
 //! Neither stops at the first problem, and nothing is started while there is one.
 
+mod compiled;
 mod places;
 mod problem;
 mod read;
@@ -20,8 +21,12 @@ use std::sync::Arc;
 
 use super::exports::Exports;
 use super::name::SessionName;
+use super::wrangler;
 
+pub use compiled::Compiled;
+pub(in crate::session) use places::position;
 pub use places::{Part, Places, Position};
+pub(in crate::session) use problem::Problems;
 pub use problem::{Problem, ProjectError};
 pub use script::ModuleKind;
 
@@ -39,6 +44,18 @@ pub struct Project {
     pub sessions: Vec<SessionSpec>,
     /// Where all this stands in the file.
     pub places: Places,
+    /// What it was made of.
+    pub origin: Origin,
+}
+
+/// What a project is made of, and is made of again at a reload.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Origin {
+    /// The project file.
+    #[default]
+    File,
+    /// wrangler's configurations; there need not be a project file.
+    Wrangler(Arc<wrangler::Request>),
 }
 
 /// What one session runs.
@@ -46,8 +63,10 @@ pub struct Project {
 pub struct SessionSpec {
     /// Its name, scope included.
     pub name: SessionName,
-    /// The main module first.
+    /// The main module first; none if it was compiled.
     pub modules: Vec<Module>,
+    /// What workerd's compiler made of it, if that did.
+    pub compiled: Option<Arc<Compiled>>,
     /// `YYYY-MM-DD`.
     pub compatibility_date: String,
     /// Where people reach the default export: an address of this machine alone, which the router listens at.
@@ -128,6 +147,8 @@ pub struct ServiceLink {
     pub props: Option<serde_json::Map<String, serde_json::Value>>,
     /// Whether callers that say props of their own, over a debug port, are believed.
     pub accepts_props: bool,
+    /// Whether it is no binding, and takes what the session's tail consumers are told.
+    pub is_tail: bool,
 }
 
 /// A binding that leads to a Durable Object class of a session.
@@ -154,6 +175,14 @@ impl Project {
         resolve::resolve(&text, &file, &root, raw, problems)
     }
 
+    /// Reads and checks again what this project was made of.
+    pub fn again(&self) -> Result<Self, ProjectError> {
+        match &self.origin {
+            Origin::File => Self::load(&self.file),
+            Origin::Wrangler(request) => wrangler::load(request),
+        }
+    }
+
     /// A project without sessions, whose file need not be there.
     pub fn empty(file: &Path) -> Self {
         let root = file.parent().unwrap_or(Path::new("/")).to_owned();
@@ -167,9 +196,30 @@ impl Project {
 }
 
 impl SessionSpec {
+    /// The worker's name among the services of its process.
+    pub fn service(&self) -> String {
+        self.compiled.as_ref().map_or_else(|| self.name.to_string(), |compiled| compiled.service.clone())
+    }
+
+    /// The service that takes requests for the default export. Static files lie before it.
+    pub fn front(&self) -> String {
+        self.compiled.as_ref().map_or_else(|| self.name.to_string(), |compiled| compiled.front.clone())
+    }
+
+    /// The name of the main module, and its file.
+    pub fn main(&self) -> (&str, &Path) {
+        match (&self.compiled, self.modules.first()) {
+            (Some(compiled), _) => (&compiled.main_module, &compiled.main),
+            (None, Some(module)) => (&module.name, &module.path),
+            (None, None) => ("", Path::new("")),
+        }
+    }
+
     /// Whether a class keeps its objects on disk. Two generations of such a session must never run at once.
     pub fn stores_objects(&self) -> bool {
-        self.classes.iter().any(|class| matches!(class.storage, Storage::Stored { .. }))
+        let keeps = |compiled: &Arc<Compiled>| compiled.keeps;
+        self.compiled.as_ref().is_some_and(keeps)
+            || self.classes.iter().any(|class| matches!(class.storage, Storage::Stored { .. }))
     }
 
     /// Whether a process for `self` has to end before one for `other`, a generation of the same session, can serve: both
@@ -186,8 +236,10 @@ impl SessionSpec {
         let actors = |spec: &Self| {
             spec.actors.iter().map(|link| (link.binding.clone(), link.storage.clone())).collect::<Vec<_>>()
         };
+        let compiled = |spec: &Self| spec.compiled.clone().map(|compiled| compiled.message.clone());
         self.name == other.name
             && self.modules == other.modules
+            && compiled(self) == compiled(other)
             && self.compatibility_date == other.compatibility_date
             && self.compatibility_flags == other.compatibility_flags
             && self.vars == other.vars

@@ -1,6 +1,7 @@
 //! Where things stand in the text of a project file, for what is found wrong after it was read.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use super::read::RawSession;
 use crate::session::name::SessionName;
@@ -35,14 +36,18 @@ pub enum Part {
 
 /// The places of all parts.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Places(BTreeMap<(SessionName, Part), Position>);
+pub struct Places {
+    all: BTreeMap<(SessionName, Part), Position>,
+    /// The files of sessions that have one of their own.
+    files: BTreeMap<SessionName, PathBuf>,
+}
 
 impl Places {
     pub(super) fn of(text: &str, sessions: &[RawSession]) -> Self {
         let mut places = Self::default();
         for raw in sessions {
             let mut put = |part: Part, offset: usize| {
-                places.0.insert((raw.name.get_ref().clone(), part), position(text, offset));
+                places.all.insert((raw.name.get_ref().clone(), part), position(text, offset));
             };
             put(Part::Name, raw.name.span().start);
             let ends = [
@@ -63,14 +68,32 @@ impl Places {
         places
     }
 
+    /// Adds the places of a session that has a file of its own.
+    pub(in crate::session) fn add(
+        &mut self,
+        session: &SessionName,
+        file: &Path,
+        text: &str,
+        parts: Vec<(Part, usize)>,
+    ) {
+        self.files.insert(session.clone(), file.to_owned());
+        let places = parts.into_iter().map(|(part, at)| ((session.clone(), part), position(text, at)));
+        self.all.extend(places);
+    }
+
+    /// The file of a session, if it has one of its own.
+    pub fn file(&self, session: &SessionName) -> Option<PathBuf> {
+        self.files.get(session).cloned()
+    }
+
     /// Where that part stands; the session's name if the file does not say it in so many words.
     pub fn find(&self, session: &SessionName, part: Part) -> Position {
-        let place = |part| self.0.get(&(session.clone(), part)).copied();
+        let place = |part| self.all.get(&(session.clone(), part)).copied();
         place(part).or_else(|| place(Part::Name)).unwrap_or(Position { line: 1, column: 1 })
     }
 }
 
-pub(super) fn position(text: &str, offset: usize) -> Position {
+pub(in crate::session) fn position(text: &str, offset: usize) -> Position {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     let line = before.matches('\n').count() + 1;

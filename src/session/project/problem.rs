@@ -9,6 +9,8 @@ use super::places::{Position, position};
 /// One thing that is wrong at one place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
+    /// In which file, if not in the project's own.
+    pub file: Option<PathBuf>,
     /// Where.
     pub at: Position,
     /// What is wrong.
@@ -54,7 +56,8 @@ impl fmt::Display for ProjectError {
                     if index > 0 {
                         writeln!(f)?;
                     }
-                    let Problem { at: Position { line, column }, what, why, nearest } = problem;
+                    let Problem { file: own, at: Position { line, column }, what, why, nearest } = problem;
+                    let file = own.as_ref().unwrap_or(file);
                     let why = why.replace('\n', "\n  ");
                     write!(f, "{}:{line}:{column}: {what}\n  {why}", file.display())?;
                     if let Some(nearest) = nearest {
@@ -78,16 +81,21 @@ impl std::error::Error for ProjectError {
 
 /// Problems as they are found, with byte positions.
 #[derive(Debug, Default)]
-pub(super) struct Problems {
+pub(in crate::session) struct Problems {
     found: Vec<(Range<usize>, String, String, Option<String>)>,
 }
 
 impl Problems {
-    pub(super) fn add(&mut self, at: Range<usize>, what: impl Into<String>, why: impl Into<String>) {
+    pub(in crate::session) fn add(
+        &mut self,
+        at: Range<usize>,
+        what: impl Into<String>,
+        why: impl Into<String>,
+    ) {
         self.found.push((at, what.into(), why.into(), None));
     }
 
-    pub(super) fn add_near(
+    pub(in crate::session) fn add_near(
         &mut self,
         at: Range<usize>,
         what: impl Into<String>,
@@ -97,16 +105,22 @@ impl Problems {
         self.found.push((at, what.into(), why.into(), nearest));
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::session) fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
 
     /// In the order of the text, with lines and columns.
-    pub(super) fn into_list(mut self, text: &str) -> Vec<Problem> {
+    pub(in crate::session) fn into_list(mut self, text: &str) -> Vec<Problem> {
         self.found.sort_by_key(|(at, ..)| at.start);
         self.found
             .into_iter()
-            .map(|(at, what, why, nearest)| Problem { at: position(text, at.start), what, why, nearest })
+            .map(|(at, what, why, nearest)| Problem {
+                file: None,
+                at: position(text, at.start),
+                what,
+                why,
+                nearest,
+            })
             .collect()
     }
 }

@@ -1,7 +1,5 @@
 //! Which part of the project file a complaint of workerd's is about.
 
-use std::path::Path;
-
 use super::super::project::{Part, Problem, Project, SessionSpec};
 
 /// Said of a flag that this workerd does not have.
@@ -24,7 +22,7 @@ pub(super) fn problem(project: &Project, spec: &SessionSpec, text: String) -> Bl
         let date = &spec.compatibility_date;
         (Part::Date, format!("this workerd cannot take the compatibility date `{date}`"))
     } else {
-        let script = spec.modules.first().map_or(Path::new(""), |module| &module.path);
+        let (_, script) = spec.main();
         let script = script.strip_prefix(&project.root).unwrap_or(script);
         (Part::Script, format!("`{}` of session `{}` cannot be loaded", script.display(), spec.name))
     };
@@ -39,7 +37,10 @@ pub(super) fn problem(project: &Project, spec: &SessionSpec, text: String) -> Bl
         _ => text,
     };
     let at = project.places.find(&spec.name, part);
-    Blamed { problem: Problem { at, what, why, nearest: None }, unknown_flag }
+    Blamed {
+        problem: Problem { file: project.places.file(&spec.name), at, what, why, nearest: None },
+        unknown_flag,
+    }
 }
 
 /// Whether `text` has `name` as a whole word.

@@ -27,17 +27,23 @@ fn service(project: &Project, spec: &SessionSpec, link: &ServiceLink) -> Option<
     let Some(name) = &link.entrypoint else {
         let what = format!("session `{target}` has no default export to call");
         let why = format!("name another of its entrypoints, like `{target}#Name`; there are: {known}");
-        return Some(Problem { at, what, why, nearest: None });
+        return Some(Problem { file: project.places.file(&spec.name), at, what, why, nearest: None });
     };
     let what = format!("session `{target}` exports no entrypoint `{name}`");
     if exports.classes.contains(name) {
         let why = format!(
             "`{name}` is a Durable Object class: link it under `actors`, or let it extend WorkerEntrypoint"
         );
-        return Some(Problem { at, what, why, nearest: None });
+        return Some(Problem { file: project.places.file(&spec.name), at, what, why, nearest: None });
     }
     let nearest = Nearest::of(name, exports.entrypoint_names()).0.map(|name| format!("{target}#{name}"));
-    Some(Problem { at, what, why: format!("its entrypoints: {known}"), nearest })
+    Some(Problem {
+        file: project.places.file(&spec.name),
+        at,
+        what,
+        why: format!("its entrypoints: {known}"),
+        nearest,
+    })
 }
 
 fn class(project: &Project, spec: &SessionSpec, class: &ClassSpec, exports: &Exports) -> Option<Problem> {
@@ -51,7 +57,13 @@ fn class(project: &Project, spec: &SessionSpec, class: &ClassSpec, exports: &Exp
         true => format!("`{name}` does not extend DurableObject"),
         false => format!("classes that its main module exports: {}", listed(exports.classes.iter())),
     };
-    Some(Problem { at, what, why, nearest: Nearest::of(name, &exports.classes).0 })
+    Some(Problem {
+        file: project.places.file(&spec.name),
+        at,
+        what,
+        why,
+        nearest: Nearest::of(name, &exports.classes).0,
+    })
 }
 
 fn listed<T: AsRef<str>>(names: impl Iterator<Item = T>) -> String {

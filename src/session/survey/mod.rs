@@ -105,14 +105,40 @@ pub async fn survey(
     if problems.is_empty() { Ok(project) } else { Err(invalid(&project, problems).into()) }
 }
 
-/// Loads sessions and returns what is said of them.
+/// Loads sessions and returns what is said of them. Those that were compiled bring services of their own, whose names may
+/// be the same in two of them: each has a process for itself.
 async fn load(host: &Arc<Host>, specs: &[&SessionSpec]) -> Result<Said, SurveyError> {
+    let (alone, together): (Vec<_>, Vec<_>) = specs.iter().copied().partition(|spec| spec.compiled.is_some());
+    let groups = alone.into_iter().map(|spec| vec![spec]).chain([together]).filter(|group| !group.is_empty());
+    let loads = groups.map(|group| async move { load_together(host, &group).await });
+    let mut all = Said::default();
+    for said in futures::future::join_all(loads).await {
+        let said = said?;
+        all.complaints.extend(said.complaints);
+        all.exports.extend(said.exports);
+    }
+    Ok(all)
+}
+
+async fn load_together(host: &Arc<Host>, specs: &[&SessionSpec]) -> Result<Said, SurveyError> {
     let asked: Vec<_> = specs.iter().map(|spec| (ask(spec), host.deaf_wiring(spec))).collect();
     let sessions: Vec<_> = asked.iter().map(|(spec, wiring)| (spec, wiring)).collect();
-    let message = config::build_all(&sessions)?;
+    let message = match sessions.as_slice() {
+        [(spec, wiring)] => config::build(spec, wiring)?,
+        sessions => config::build_all(sessions)?,
+    };
     drop(asked);
     let Outcome { ended, out, err } = process::run(host, message).await?;
     let names: Vec<_> = specs.iter().map(|spec| &spec.name).collect();
+    let mut err = err;
+    if let [spec] = specs {
+        let (service, name) = (format!("service {}: ", spec.service()), format!("service {}: ", spec.name));
+        for line in &mut err {
+            if let Some(text) = line.strip_prefix(&service) {
+                *line = format!("{name}{text}");
+            }
+        }
+    }
     let said = Said::read(&names, &out, &err);
     match ended {
         Some(ended) if ended.is_success() => Ok(Said { complaints: Vec::new(), ..said }),
@@ -132,7 +158,7 @@ async fn load(host: &Arc<Host>, specs: &[&SessionSpec]) -> Result<Said, SurveyEr
 /// The session with the question before its main module.
 fn ask(spec: &SessionSpec) -> SessionSpec {
     let mut asked = spec.clone();
-    let main = spec.modules.first().map(|module| format!("../{}", module.name)).unwrap_or_default();
+    let main = format!("../{}", spec.main().0);
     let literal = |text: &str| serde_json::Value::from(text).to_string();
     let question = SURVEY.1.replace("\"./main.js\"", &literal(&main));
     let question = question.replace("\"SESSION\"", &literal(&spec.name.to_string()));

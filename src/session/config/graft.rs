@@ -1,0 +1,195 @@
+//! A configuration that workerd's compiler wrote, with ours added to it. All that we do not know in it stays.
+
+use std::path::{Path, PathBuf};
+
+use crate::session::project::Compiled;
+use crate::wire::tree::{self, Node, Struct, TreeError};
+
+/// Where things stand in the structs of workerd's schema: pointers, and 16-bit fields for what tells which member of a
+/// union there is. A test compares them with the schema.
+mod at {
+    pub(super) const CONFIG_SERVICES: usize = 0;
+    pub(super) const CONFIG_SOCKETS: usize = 1;
+    pub(super) const SERVICE_NAME: usize = 0;
+    pub(super) const SERVICE_BODY: usize = 1;
+    pub(super) const SERVICE_KIND: usize = 0;
+    pub(super) const WORKER_MODULES: usize = 0;
+    pub(super) const WORKER_BINDINGS: usize = 3;
+    pub(super) const WORKER_STORAGE_KIND: usize = 1;
+    pub(super) const WORKER_TAILS: usize = 10;
+    pub(super) const BINDING_NAME: usize = 0;
+    pub(super) const DISK_PATH: usize = 0;
+}
+
+/// What the compiler calls the service that waits for schedules, after the worker's name. It keeps a process from ending
+/// that has nothing else to do.
+const CLOCK: &str = "-cron";
+
+/// Members of the union in a service.
+const KIND_WORKER: u16 = 1;
+const KIND_DISK: u16 = 4;
+/// Members of the union that says where a worker keeps its objects.
+const STORAGE_IN_MEMORY: u16 = 1;
+const STORAGE_ON_DISK: u16 = 2;
+
+/// Adds the services, sockets, bindings, ears and modules of `ours`, in which the worker has the name that it has in the
+/// compiled configuration. `is_trial` keeps everything in memory.
+pub(super) fn graft(compiled: &Compiled, ours: &[u8], is_trial: bool) -> Result<Vec<u8>, TreeError> {
+    let (mut base, mut ours) = (tree::read(&compiled.message)?, tree::read(ours)?);
+    let (Some(root), Some(added)) = (base.as_struct(), ours.as_struct()) else {
+        return Err(TreeError::Stray);
+    };
+    let sockets = std::mem::take(added.slot(at::CONFIG_SOCKETS).unwrap_or(&mut Node::Null));
+    let mut added = take_list(added, at::CONFIG_SERVICES);
+    let own = added.iter().position(|service| is_named(service, at::SERVICE_NAME, &compiled.service));
+    let own = own.map(|index| added.remove(index));
+    let mut services = take_list(root, at::CONFIG_SERVICES);
+    if is_trial {
+        let clock = format!("{}{CLOCK}", compiled.service);
+        services.retain(|service| !is_named(service, at::SERVICE_NAME, &clock));
+    }
+    for service in &mut services {
+        if is_trial {
+            keep_in_memory(service);
+        }
+        if is_named(service, at::SERVICE_NAME, &compiled.service)
+            && let (Some(worker), Some(mut own)) = (body(service, KIND_WORKER), own.clone())
+            && let Some(own) = body(&mut own, KIND_WORKER)
+        {
+            add_to_worker(worker, own);
+        }
+    }
+    added.retain(|one| {
+        let name = one.pointer(at::SERVICE_NAME).as_text().unwrap_or_default();
+        !services.iter().any(|service| is_named(service, at::SERVICE_NAME, name))
+    });
+    services.append(&mut added);
+    root.set(at::CONFIG_SERVICES, Node::Structs(services));
+    root.set(at::CONFIG_SOCKETS, sockets);
+    tree::write(&base)
+}
+
+/// Leads all disks that lie below `from` to the same place below `to`, and returns where they lie then.
+pub(in crate::session) fn move_disks(config: &mut Node, from: &Path, to: &Path) -> Vec<PathBuf> {
+    let mut moved = Vec::new();
+    let Some(root) = config.as_struct() else { return moved };
+    for service in root.slot(at::CONFIG_SERVICES).and_then(Node::structs).into_iter().flatten() {
+        let Some(disk) = body(service, KIND_DISK) else { continue };
+        let path = disk.pointer(at::DISK_PATH).as_text().map(PathBuf::from).unwrap_or_default();
+        let Ok(below) = path.strip_prefix(from) else { continue };
+        let path = to.join(below);
+        disk.set(at::DISK_PATH, Node::text(&path.display().to_string()));
+        moved.push(path);
+    }
+    moved
+}
+
+fn add_to_worker(worker: &mut Struct, own: &mut Struct) {
+    let mut modules = take_list(own, at::WORKER_MODULES);
+    modules.append(&mut take_list(worker, at::WORKER_MODULES));
+    worker.set(at::WORKER_MODULES, Node::Structs(modules));
+    let mut added = take_list(own, at::WORKER_BINDINGS);
+    let mut bindings = take_list(worker, at::WORKER_BINDINGS);
+    // Ours are later words about the same.
+    bindings.retain(|binding| {
+        let name = binding.pointer(at::BINDING_NAME).as_text().unwrap_or_default();
+        !added.iter().any(|added| is_named(added, at::BINDING_NAME, name))
+    });
+    bindings.append(&mut added);
+    worker.set(at::WORKER_BINDINGS, Node::Structs(bindings));
+    let mut tails = take_list(worker, at::WORKER_TAILS);
+    tails.append(&mut take_list(own, at::WORKER_TAILS));
+    if !tails.is_empty() {
+        worker.set(at::WORKER_TAILS, Node::Structs(tails));
+    }
+}
+
+fn keep_in_memory(service: &mut Struct) {
+    if let Some(worker) = body(service, KIND_WORKER)
+        && worker.u16(at::WORKER_STORAGE_KIND) == STORAGE_ON_DISK
+    {
+        worker.set_u16(at::WORKER_STORAGE_KIND, STORAGE_IN_MEMORY);
+    }
+}
+
+fn body(service: &mut Struct, kind: u16) -> Option<&mut Struct> {
+    if service.u16(at::SERVICE_KIND) != kind {
+        return None;
+    }
+    service.slot(at::SERVICE_BODY)?.as_struct()
+}
+
+fn take_list(of: &mut Struct, index: usize) -> Vec<Struct> {
+    of.slot(index).and_then(Node::structs).map(std::mem::take).unwrap_or_default()
+}
+
+fn is_named(one: &Struct, pointer: usize, name: &str) -> bool {
+    one.pointer(pointer).as_text() == Some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::workerd_config_capnp::{config, service, worker};
+
+    #[test]
+    fn the_places_are_those_of_the_schema() {
+        let mut message = capnp::message::Builder::new_default();
+        let mut root = message.init_root::<config::Builder<'_>>();
+        root.reborrow().init_sockets(1).get(0).set_name("socket");
+        let mut services = root.init_services(2);
+        services.reborrow().get(0).set_name("w");
+        let mut built = services.reborrow().get(0).init_worker();
+        built.reborrow().init_modules(1).get(0).set_name("module");
+        built.reborrow().init_bindings(1).get(0).set_name("binding");
+        built.reborrow().init_tails(1).get(0).set_name("tail");
+        built.reborrow().init_durable_object_storage().set_local_disk("disk");
+        services.get(1).init_disk().set_path("/a/b");
+        let mut node = tree::read(&capnp::serialize::write_message_to_words(&message)).unwrap();
+        assert_eq!(move_disks(&mut node, Path::new("/a"), Path::new("/c")), [PathBuf::from("/c/b")]);
+        let root = node.as_struct().unwrap();
+        assert!(is_named(&take_list(root, at::CONFIG_SOCKETS)[0], 0, "socket"));
+        let mut services = take_list(root, at::CONFIG_SERVICES);
+        assert!(is_named(&services[0], at::SERVICE_NAME, "w"));
+        let built = body(&mut services[0], KIND_WORKER).unwrap();
+        assert_eq!(built.u16(at::WORKER_STORAGE_KIND), STORAGE_ON_DISK);
+        assert!(is_named(&take_list(built, at::WORKER_MODULES)[0], 0, "module"));
+        assert!(is_named(&take_list(built, at::WORKER_BINDINGS)[0], at::BINDING_NAME, "binding"));
+        assert!(is_named(&take_list(built, at::WORKER_TAILS)[0], 0, "tail"));
+    }
+
+    #[test]
+    fn ours_come_to_theirs_and_win() {
+        let build = |text: &str, named: &str| {
+            let mut message = capnp::message::Builder::new_default();
+            let mut services = message.init_root::<config::Builder<'_>>().init_services(2);
+            services.reborrow().get(0).set_name("w");
+            let mut built = services.reborrow().get(0).init_worker();
+            built.reborrow().init_modules(1).get(0).set_name(text);
+            let mut bindings = built.reborrow().init_bindings(2);
+            bindings.reborrow().get(0).set_name("A");
+            bindings.reborrow().get(0).set_text(text);
+            bindings.get(1).set_name(named);
+            built.init_durable_object_storage().set_local_disk("disk");
+            services.get(1).set_name(named);
+            capnp::serialize::write_message_to_words(&message)
+        };
+        let compiled =
+            Compiled { service: "w".to_owned(), message: build("theirs", "T"), ..Compiled::default() };
+        let both = graft(&compiled, &build("ours", "O"), true).unwrap();
+        let reader = capnp::serialize::read_message(&*both, Default::default()).unwrap();
+        let services = reader.get_root::<config::Reader<'_>>().unwrap().get_services().unwrap();
+        let names: Vec<_> = services.iter().map(|one| one.get_name().unwrap().to_string().unwrap()).collect();
+        assert_eq!(names, ["w", "T", "O"]);
+        let service::Worker(Ok(built)) = services.get(0).which().unwrap() else { panic!() };
+        let bindings = built.get_bindings().unwrap();
+        let names: Vec<_> = bindings.iter().map(|one| one.get_name().unwrap().to_string().unwrap()).collect();
+        assert_eq!(names, ["T", "A", "O"]);
+        let worker::binding::Text(Ok(text)) = bindings.get(1).which().unwrap() else { panic!() };
+        assert_eq!(text, "ours");
+        let worker::Modules(Ok(modules)) = built.which().unwrap() else { panic!() };
+        assert_eq!((modules.len(), modules.get(0).get_name().unwrap().to_str().unwrap()), (2, "ours"));
+        let storage = built.get_durable_object_storage().which().unwrap();
+        assert!(matches!(storage, worker::durable_object_storage::InMemory(())));
+    }
+}

@@ -1,0 +1,203 @@
+//! workerd's own compiler of projects: bundles one with esbuild and writes the configuration for it.
+
+use std::collections::BTreeSet;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use serde_json::{Map, Value as Json};
+
+use crate::session::orphans;
+use crate::session::workerd::child;
+
+/// A large project takes seconds. Whatever takes longer than this does not end.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Before the number of the process in the name of our folder.
+const PREFIX: &str = "jackfield-";
+/// The largest configuration, and the most that is repeated of what esbuild says.
+const MAX_OUTPUT: u64 = 256 << 20;
+const MAX_SAID: usize = 8_000;
+
+/// The programs that it takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tools {
+    /// The compiler.
+    pub workerd: PathBuf,
+    /// The bundler.
+    pub esbuild: PathBuf,
+}
+
+/// What came of a project.
+#[derive(Debug)]
+pub(super) struct Output {
+    /// workerd's configuration.
+    pub(super) message: Vec<u8>,
+    /// The files that went into the bundle.
+    pub(super) inputs: BTreeSet<PathBuf>,
+    /// From the bundle back to its sources, if esbuild made one.
+    pub(super) source_map: Option<Vec<u8>>,
+}
+
+/// Why nothing came of it.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// The compiler refuses the project, in its own words.
+    Refused(String),
+    /// It could not be asked.
+    Io(String),
+}
+
+/// Compiles the project in `root`. Paths in `config` must be absolute.
+///
+/// The compiler takes the folder of the configuration for that of the project. Ours lies elsewhere, so esbuild is called
+/// through a script that goes to the right folder first.
+pub(super) fn compile(
+    tools: &Tools,
+    root: &Path,
+    config: &Map<String, Json>,
+    esbuild: &[String],
+) -> Result<Output, Failed> {
+    let io = |doing: &str| {
+        let doing = doing.to_owned();
+        move |error: io::Error| Failed::Io(format!("cannot {doing}: {error}"))
+    };
+    let folder = Folder::new(root).map_err(io("create a folder below .wrangler/tmp"))?;
+    let file = folder.0.join("wrangler.json");
+    let text = serde_json::to_vec(config).map_err(|error| Failed::Io(error.to_string()))?;
+    fs::write(&file, text).map_err(io("write the configuration"))?;
+    let script = folder.write_script(tools, root, esbuild).map_err(io("write a script"))?;
+    let (out, err) = (folder.0.join("out"), folder.0.join("err"));
+    let mut command = Command::new(&tools.workerd);
+    command
+        .args(["compile", "--config-only"])
+        .arg(&file)
+        .env("WORKERD_ESBUILD", &script)
+        .current_dir(root)
+        .stdin(Stdio::null())
+        .stdout(File::create(&out).map_err(io("write its output"))?)
+        .stderr(File::create(&err).map_err(io("write its output"))?);
+    let mut process = child::start(&mut command).map_err(io("start workerd"))?;
+    let deadline = Instant::now() + PATIENCE;
+    let status = child::wait(&mut process, || Instant::now() < deadline).map_err(io("wait for workerd"))?;
+    let said = String::from_utf8_lossy(&fs::read(&err).unwrap_or_default()).into_owned();
+    match status {
+        Some(status) if status.success() => {}
+        Some(_) => return Err(Failed::Refused(folder.without_name(&said))),
+        None => return Err(Failed::Io(format!("the compiler does not end within {PATIENCE:?}"))),
+    }
+    let message = read_bounded(&out).map_err(io("read the compiled configuration"))?;
+    Ok(Output {
+        message: folder.at_home(message, root)?,
+        inputs: inputs(&folder.0.join("meta.json"), root),
+        source_map: read_bounded(&folder.0.join("index.js.map")).ok(),
+    })
+}
+
+/// A folder that goes when it is done with. It lies where wrangler has its own such folders: in the project, so that
+/// nobody else may write there, and where no tool looks for sources.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(root: &Path) -> io::Result<Self> {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let parent = root.join(".wrangler/tmp");
+        fs::create_dir_all(&parent)?;
+        sweep(&parent);
+        let number = LAST.fetch_add(1, Relaxed);
+        let path = parent.join(format!("{PREFIX}{}-{number}", std::process::id()));
+        DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+
+    fn write_script(&self, tools: &Tools, root: &Path, arguments: &[String]) -> io::Result<PathBuf> {
+        let path = self.0.join("esbuild");
+        let quote = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
+        let arguments: String = arguments.iter().map(|text| format!(" {}", quote(text))).collect();
+        let text = format!(
+            "#!/bin/sh\n\
+             cd {root} || exit 1\n\
+             {esbuild} \"$@\" --sourcemap=external{arguments}\n\
+             status=$?\n\
+             for argument in \"$@\"; do\n\
+             case $argument in --metafile=*)\n\
+             meta=${{argument#--metafile=}}\n\
+             cp \"$meta\" {folder}/meta.json 2>/dev/null\n\
+             mv \"${{meta%/*}}/index.js.map\" {folder}/index.js.map 2>/dev/null\n\
+             esac\n\
+             done\n\
+             exit $status\n",
+            root = quote(&root.display().to_string()),
+            esbuild = quote(&tools.esbuild.display().to_string()),
+            folder = quote(&self.0.display().to_string()),
+        );
+        let mut file = fs::OpenOptions::new().create_new(true).write(true).mode(0o700).open(&path)?;
+        file.write_all(text.as_bytes())?;
+        Ok(path)
+    }
+
+    /// The compiler puts stored objects below the folder of its configuration. They belong into the project.
+    fn at_home(&self, message: Vec<u8>, root: &Path) -> Result<Vec<u8>, Failed> {
+        let bad =
+            |error: crate::wire::tree::TreeError| Failed::Io(format!("the compiled configuration: {error}"));
+        let mut tree = crate::wire::tree::read(&message).map_err(bad)?;
+        let moved = crate::session::config::move_disks(&mut tree, &self.0, root);
+        for path in moved {
+            let mut private = DirBuilder::new();
+            private
+                .recursive(true)
+                .mode(0o700)
+                .create(&path)
+                .map_err(|error| Failed::Io(format!("cannot create {}: {error}", path.display())))?;
+        }
+        crate::wire::tree::write(&tree).map_err(bad)
+    }
+
+    /// What the compiler says without the file that only it has seen, and without its own bookkeeping.
+    fn without_name(&self, said: &str) -> String {
+        let own = self.0.display().to_string();
+        let said = said.replace(&format!("{own}/wrangler.json: "), "").replace(&own, "…");
+        said.trim().chars().take(MAX_SAID).collect()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Removes what processes left there that were killed.
+fn sweep(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let number =
+            name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next()?.parse().ok());
+        if number.is_some_and(|pid: i32| orphans::identify(pid).is_none()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    if fs::metadata(path)?.len() > MAX_OUTPUT {
+        return Err(io::Error::other(format!("it is larger than {} MiB", MAX_OUTPUT >> 20)));
+    }
+    fs::read(path)
+}
+
+#[derive(Deserialize)]
+struct Meta {
+    inputs: Map<String, Json>,
+}
+
+fn inputs(file: &Path, root: &Path) -> BTreeSet<PathBuf> {
+    let meta = fs::read(file).ok().and_then(|text| serde_json::from_slice::<Meta>(&text).ok());
+    // Names like `(disabled):crypto` are of no file.
+    let names = meta.map(|meta| meta.inputs).unwrap_or_default();
+    names.keys().map(|name| root.join(name)).filter(|path| path.is_file()).collect()
+}

@@ -1,0 +1,102 @@
+//! When a project is to be compiled again.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::Notify;
+
+/// How long to wait for more once something has changed: editors write, rename and write again.
+const SETTLE: Duration = Duration::from_millis(20);
+
+/// Folders in which nobody writes sources by hand.
+const NO_SOURCES: [&str; 3] = [".git", ".wrangler", "node_modules"];
+
+/// Watches files, there or not, through the folders that hold them.
+#[derive(Debug)]
+pub struct Watch {
+    watcher: RecommendedWatcher,
+    folders: BTreeSet<PathBuf>,
+    wanted: Arc<Mutex<Wanted>>,
+    changed: Arc<Notify>,
+}
+
+#[derive(Debug, Default)]
+struct Wanted {
+    files: BTreeSet<PathBuf>,
+    /// Whether any other file in their folders counts as well: what does not compile may lack one.
+    any: bool,
+}
+
+impl Wanted {
+    fn has(&self, path: &Path) -> bool {
+        let is_source = || !path.iter().any(|part| NO_SOURCES.iter().any(|name| part == *name));
+        self.files.contains(path) || self.any && is_source()
+    }
+}
+
+impl Watch {
+    /// Watches nothing yet.
+    ///
+    /// # Errors
+    /// The system has no more watches to give.
+    pub fn new() -> notify::Result<Self> {
+        let (wanted, changed) = (Arc::new(Mutex::new(Wanted::default())), Arc::new(Notify::new()));
+        let (asked, tell) = (wanted.clone(), changed.clone());
+        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            let asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
+            let counts = match event {
+                Ok(Event { kind: EventKind::Access(_), .. }) => false,
+                Ok(event) => event.need_rescan() || event.paths.iter().any(|path| asked.has(path)),
+                // Something was lost, so anything may have changed.
+                Err(_) => true,
+            };
+            if counts {
+                tell.notify_one();
+            }
+        })?;
+        Ok(Self { watcher, folders: BTreeSet::new(), wanted, changed })
+    }
+
+    /// Watches these files from now on, and with `any` whatever comes beside them. What happened to those that were
+    /// watched before is still told.
+    pub fn follow(&mut self, files: BTreeSet<PathBuf>, any: bool) {
+        // What was installed changes by being installed again, all of it at once, in folders by the thousand.
+        let own = files.iter().filter(|file| !file.iter().any(|part| part == "node_modules"));
+        let folders: BTreeSet<_> = own.filter_map(|file| file.parent()).map(Path::to_owned).collect();
+        for gone in self.folders.difference(&folders) {
+            let _ = self.watcher.unwatch(gone);
+        }
+        let new = folders.difference(&self.folders);
+        // A folder that is not there has nothing that could change; it is tried again next time.
+        let failed: Vec<_> =
+            new.filter(|folder| self.watcher.watch(folder, RecursiveMode::NonRecursive).is_err()).collect();
+        let failed: BTreeSet<_> = failed.into_iter().cloned().collect();
+        self.folders = folders.difference(&failed).cloned().collect();
+        *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = Wanted { files, any };
+    }
+
+    /// Returns when something has changed.
+    ///
+    /// # Cancellation
+    /// Safe: a change that was heard of is told by the next call.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+        let heard = Heard(&self.changed);
+        tokio::time::sleep(SETTLE).await;
+        std::mem::forget(heard);
+        // What was heard meanwhile is what was waited for.
+        let _ = futures::FutureExt::now_or_never(self.changed.notified());
+    }
+}
+
+/// Gives a change back that nobody was told of.
+struct Heard<'a>(&'a Notify);
+
+impl Drop for Heard<'_> {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
