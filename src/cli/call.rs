@@ -4,17 +4,22 @@ use std::io::Read;
 use std::path::Path as File;
 
 use futures::TryStreamExt;
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::args::{CallArgs, GetArgs};
 use super::failure::Failure;
 use super::out::Out;
+use super::patience::patiently;
 use super::reach::Reach;
 use super::screen;
 use super::target::Target;
 use super::thrown;
 use crate::client::{CallError, Path, Promise, ReadableStream};
 use crate::wire::v8::{JsValue, Options, from_loose_text, to_text};
+
+/// Twice what a value may be deep, and a little for what encloses it.
+const DEEPEST_JSON: usize = 520;
 
 /// What is to be called or got, checked.
 #[derive(Debug)]
@@ -51,10 +56,57 @@ impl CallSettings {
         Ok(CallSettings {
             target: Target::typed(target)?,
             props: props.map(super::settings::object).transpose()?,
-            path: Path::dotted(path),
+            path: checked(path)?,
             arguments,
         })
     }
+}
+
+/// Names with dots between them.
+fn checked(path: &str) -> Result<Path, Failure> {
+    match path.split('.').any(str::is_empty) {
+        true => Err(Failure::usage(format!("`{path}` names no method or property"))
+            .hint("give its name, or names with dots between them, like config.limits")),
+        false => Ok(Path::dotted(path)),
+    }
+}
+
+/// What nobody can know who does not know what a debug port carries.
+fn advise(name: &str, failure: Failure) -> Failure {
+    match name {
+        "scheduled" | "queue" | "alarm" | "tail" | "email" | "test" => {
+            failure.hint("if its handler is meant: a debug port carries no scheduled, queue or alarm events")
+        }
+        "fetch" => failure.hint("send requests with `jackfield fetch TARGET URL`"),
+        _ if failure.says("bytes that are allowed") => {
+            failure.hint("send large data as a body: `jackfield fetch TARGET URL --data-binary @FILE`")
+        }
+        _ => failure,
+    }
+}
+
+/// JSON of any depth that a value may have: two levels for one, since arrays are escaped by others. serde's own limit is
+/// the half of that; beyond ours it would take the stack.
+fn json(content: &str) -> Result<Value, String> {
+    let (mut depth, mut deepest, mut in_text, mut escaped) = (0_usize, 0, false, false);
+    for byte in content.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'[' | b'{' if !in_text => depth += 1,
+            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    if deepest > DEEPEST_JSON {
+        return Err(format!("it is nested {deepest} levels deep, and {DEEPEST_JSON} are allowed"));
+    }
+    let mut reader = serde_json::Deserializer::from_str(content);
+    reader.disable_recursion_limit();
+    let value = Value::deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+    value.map_err(|error| format!("it is not JSON: {error}"))
 }
 
 /// An argument: JSON, or the textual form of a value; `@FILE` and `-` stand for what is in a file and in standard input.
@@ -69,13 +121,24 @@ fn argument(text: &str, here: &File) -> Result<JsValue, Failure> {
         }
         None => text.to_owned(),
     };
-    let json: Value = serde_json::from_str(&content).map_err(|error| {
-        Failure::usage(format!("the argument `{}` is not JSON: {error}", shortened(text)))
-            .hint(format!("a string needs quotes of its own, for the shell too: '\"{}\"'", shortened(text)))
+    let json = json(&content).map_err(|why| {
+        let failure = Failure::usage(format!("the argument `{}` cannot be read: {why}", shortened(text)));
+        match content.trim() {
+            _ if why.contains("levels deep") => failure,
+            "" => failure.hint("it is empty; nothing at all is `null` or `[\"undefined\"]`"),
+            _ if content != text || text.contains(['"', '\'', '{', '[']) => {
+                failure.hint("give JSON, or the textual form of a value: the README shows it under Values")
+            }
+            _ => failure.hint(format!(
+                "a string needs quotes of its own, for the shell too: '\"{}\"'",
+                shortened(text)
+            )),
+        }
     })?;
     from_loose_text(&json, &[]).map_err(|error| {
         Failure::usage(format!("the argument `{}` is no value: {error}", shortened(text))).hint(
-            "an array that begins with the name of a form, and means itself, stands in another one: [[...]]",
+            "forms are like [\"date\",0] (milliseconds) and [\"bigint\",\"10\"]; an array that begins with the name of \
+             one, and means itself, stands in another: [[...]]",
         )
     })
 }
@@ -91,13 +154,14 @@ fn shortened(text: &str) -> String {
 pub(super) async fn run(reach: &Reach, settings: CallSettings, as_json: bool) -> Result<(), Failure> {
     let CallSettings { target, props, path, arguments } = settings;
     let entrypoint = reach.entrypoint(&target, props).await?;
+    let name = path.to_string();
     let mut promise: Promise = match arguments {
         Some(arguments) => entrypoint.call(path, arguments),
         None => entrypoint.get(path),
     };
-    let value = match (&mut promise).await {
+    let value = match patiently(&target, &mut promise).await {
         Ok(value) => value,
-        Err(error) => return Err(reach.explain(&target, failure(error)).await),
+        Err(error) => return Err(advise(&name, reach.explain(&target, failure(error)).await)),
     };
     // What the worker gave lives as long as the promise: its streams are read before that is dropped.
     if let Some(stream) = ReadableStream::take(&value) {
@@ -123,7 +187,12 @@ async fn pour(stream: ReadableStream) -> Result<(), Failure> {
 }
 
 fn failure(error: CallError) -> Failure {
-    let failure = Failure::failed(&error).advised(error.advice());
+    let failure = match &error {
+        // Nothing was sent.
+        CallError::Arguments(_) => Failure::usage(&error),
+        _ => Failure::failed(&error),
+    };
+    let failure = failure.advised(error.advice());
     match error.thrown() {
         Some(thrown) => thrown::carried(failure, thrown),
         None => failure,

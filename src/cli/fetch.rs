@@ -13,11 +13,13 @@ use tokio_util::io::ReaderStream;
 use super::args::FetchArgs;
 use super::failure::Failure;
 use super::out::Out;
+use super::patience::patiently;
 use super::reach::Reach;
 use super::screen;
 use super::target::Target;
 use super::thrown;
 use crate::client::{Body, Cf, FetchError};
+use crate::wire::http::HeadError;
 
 /// What is to be sent, checked.
 #[derive(Debug)]
@@ -77,7 +79,8 @@ impl FetchSettings {
             include: args.include,
             fail: args.fail,
             unbuffered: args.no_buffer,
-            output: args.output.map(|file| here.join(file)),
+            // As for curl, `-` is standard output.
+            output: args.output.filter(|file| file != Path::new("-")).map(|file| here.join(file)),
         })
     }
 }
@@ -104,9 +107,11 @@ fn url(target: &Target, text: &str) -> Result<Uri, Failure> {
 }
 
 fn checked_json(text: String) -> Result<String, Failure> {
-    match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
-        Ok(_) => Ok(text),
-        Err(error) => Err(Failure::usage(format!("--cf is not JSON: {error}"))),
+    let hint = "give a JSON object, like '{\"colo\":\"FRA\"}'";
+    match serde_json::from_str::<Value>(&text) {
+        Ok(Value::Object(_) | Value::Null) => Ok(text),
+        Ok(_) => Err(Failure::usage(format!("--cf {text} is not an object")).hint(hint)),
+        Err(error) => Err(Failure::usage(format!("--cf is not JSON: {error}")).hint(hint)),
     }
 }
 
@@ -147,7 +152,7 @@ pub(super) async fn run(reach: &Reach, settings: FetchSettings, as_json: bool) -
     if let Some(cf) = &settings.cf {
         request.extensions_mut().insert(Cf::new(cf));
     }
-    let answer = match entrypoint.fetch(request).await {
+    let answer = match patiently(&settings.target, entrypoint.fetch(request)).await {
         Ok(answer) => answer,
         Err(error) => return Err(reach.explain(&settings.target, failure(error)).await),
     };
@@ -179,6 +184,14 @@ pub(super) async fn run(reach: &Reach, settings: FetchSettings, as_json: bool) -
 }
 
 fn failure(error: FetchError) -> Failure {
+    if let FetchError::Request(why) = &error {
+        return Failure::usage(&error).hint(match why {
+            HeadError::Method(method) if method.as_str() != method.as_str().to_ascii_uppercase() => {
+                "methods are written in capitals: -X HEAD"
+            }
+            _ => "nothing was sent; put it right and try again",
+        });
+    }
     let failure = Failure::failed(&error).advised(error.advice());
     if matches!(error, FetchError::WebSocket) {
         return failure.hint("this command shows no WebSockets; leave out the header `upgrade`");

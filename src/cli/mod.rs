@@ -16,6 +16,7 @@ mod fetch;
 mod links;
 mod ls;
 mod out;
+mod patience;
 mod place;
 mod progress;
 mod reach;

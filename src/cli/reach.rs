@@ -62,11 +62,19 @@ impl Reach {
                         ));
                     }
                     Id::Plain(text) => ActorId::ephemeral(text),
+                    // The objects of a fake are all alike.
+                    Id::Name(name) if self.is_fake(service).await? => ActorId::ephemeral(name),
                     Id::Name(name) => ActorId::from_name(&self.unique_key(service, class).await?, name),
                 };
                 Ok(session.actor(service, class, id))
             }
         }
+    }
+
+    async fn is_class(&self, target: &Target, name: &str) -> bool {
+        let Reach::Router(place) = self else { return false };
+        let known = row(place, &target.service).await.ok().flatten();
+        known.is_some_and(|row| row.classes.iter().any(|class| class == name))
     }
 
     async fn session(&self) -> Result<Session, Failure> {
@@ -75,6 +83,13 @@ impl Reach {
             Reach::Router(place) => Address::Unix(place.client().status().await?.port),
         };
         Ok(Session::connect(&address).await?)
+    }
+
+    async fn is_fake(&self, service: &str) -> Result<bool, Failure> {
+        match self {
+            Reach::At { .. } => Ok(false),
+            Reach::Router(place) => Ok(row(place, service).await?.is_some_and(|row| row.fake.is_some())),
+        }
     }
 
     async fn unique_key(&self, service: &str, class: &str) -> Result<String, Failure> {
@@ -114,6 +129,19 @@ impl Reach {
 
     /// What the port itself cannot say of a name that is not there.
     pub(super) async fn explain(&self, target: &Target, failure: Failure) -> Failure {
+        if let Export::Entrypoint(name) = &target.export
+            && (failure.says("Unable to get exported handler") || self.is_class(target, name).await)
+        {
+            let service = &target.service;
+            return Failure::failed(format!("{name} is a Durable Object class, and no entrypoint")).hint(format!(
+                "say which of its objects: {service}#{name}/name:NAME (.../id:HEX, or .../str:TEXT for an ephemeral class)"
+            ));
+        }
+        if failure.says("was destroyed before completion") {
+            return failure.hint(
+                "is it a worker? Disks, the network and external servers are services too, and take no calls",
+            );
+        }
         if failure.says("Invalid Durable Object ID") {
             return failure
                 .hint("objects of a stored class are `name:` or `id:`; `str:` is for ephemeral ones");

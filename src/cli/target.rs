@@ -78,6 +78,7 @@ impl FromStr for Target {
             Some(export) => match export.split_once('/') {
                 Some(("", _)) => return Err(TargetError::NoExport(text.to_owned())),
                 Some((class, id)) => Export::Actor { class: class.to_owned(), id: object(text, id)? },
+                None if export == "default" => Export::Default,
                 None if export.is_empty() => return Err(TargetError::NoExport(text.to_owned())),
                 None => Export::Entrypoint(export.to_owned()),
             },

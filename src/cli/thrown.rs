@@ -4,7 +4,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::failure::Failure;
 use crate::client::{BodyError, Thrown};
-use crate::wire::v8::{Options, to_text};
+use crate::wire::v8::{JsRef, Options, to_text};
 
 /// Adds what an error carries, and where it was thrown.
 pub(super) fn carried(failure: Failure, thrown: &Thrown) -> Failure {
@@ -36,11 +36,20 @@ fn account(thrown: &Thrown) -> String {
     let key = Style::new().fg_color(Some(AnsiColor::Cyan.into()));
     let options = Options { depth: Some(4), ..Options::default() };
     let mut lines: Vec<String> = Vec::new();
+    // The first lines of a stack repeat the error itself. Causes among the properties bring stacks of their own.
+    let frames = thrown.stack.iter().flat_map(|stack| stack.lines());
+    for frame in frames.filter(|line| line.trim_start().starts_with("at ")) {
+        lines.push(format!("    {faint}{}{faint:#}", frame.trim()));
+    }
+    let mut add = |name: &str, value: JsRef<'_>| {
+        let value = value.inspect(&options).replace('\n', "\n  ");
+        lines.push(format!("  {key}{name}:{key:#} {value}"));
+    };
     for (name, value) in &thrown.properties {
-        lines.push(format!("  {key}{name}:{key:#} {}", value.as_ref().inspect(&options)));
+        add(name, value.as_ref());
     }
     if let Some(value) = &thrown.value {
-        lines.push(format!("  {key}thrown:{key:#} {}", value.as_ref().inspect(&options)));
+        add("thrown", value.as_ref());
     }
     let flags = [
         (thrown.retryable, "retryable"),
@@ -50,11 +59,6 @@ fn account(thrown: &Thrown) -> String {
     let flags: Vec<_> = flags.into_iter().filter(|(is, _)| *is).map(|(_, name)| name).collect();
     if !flags.is_empty() {
         lines.push(format!("  {faint}({}){faint:#}", flags.join(", ")));
-    }
-    // The first lines of a stack repeat the error itself.
-    let frames = thrown.stack.iter().flat_map(|stack| stack.lines());
-    for frame in frames.filter(|line| line.trim_start().starts_with("at ")) {
-        lines.push(format!("  {faint}{}{faint:#}", frame.trim()));
     }
     lines.join("\n")
 }

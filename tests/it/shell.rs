@@ -150,7 +150,7 @@ async fn bad_input_is_told_apart() {
     let up = Up::start(PROJECT, &[("api.js", API)]).await;
     std::fs::write(up.folder.path().join("large.json"), format!("\"{}\"", "x".repeat(33 << 20))).unwrap();
     let other = format!("api@blue#Room/id:{}", "0123456789abcdef".repeat(4));
-    let cases: [(&[&str], i32, &str, &str); 13] = [
+    let cases: [(&[&str], i32, &str, &str); 17] = [
         (&["call", "api@blue#Room/id:12", "id"], 2, "it has 2 digits, and ids have 64", "ctx.id.toString()"),
         (&["get", &other, "id"], 2, "of the class with the unique key `", "all of it is there"),
         (&["fetch", "api@blue#Room/str:x", "/"], 2, "objects of Room are stored", "give its name as `name:`"),
@@ -188,10 +188,19 @@ async fn bad_input_is_told_apart() {
         (&["call", "api@blue#Admin", "large"], 1, "limited to 32MiB", "send large data as a ReadableStream"),
         (
             &["call", "api@blue#Admin", "size", "@large.json"],
-            1,
+            2,
             "more than the 33554432 bytes",
-            "send large data as a stream",
+            "jackfield fetch TARGET URL --data-binary @FILE",
         ),
+        (&["call", "api@blue#Room", "id"], 1, "Room is a Durable Object class", "api@blue#Room/name:NAME"),
+        (
+            &["call", "api@blue#Admin", "scheduled"],
+            1,
+            "scheduled",
+            "carries no scheduled, queue or alarm events",
+        ),
+        (&["call", "api@blue#Admin", "a..b"], 2, "`a..b` names no method", "dots between them"),
+        (&["fetch", "api@blue", "/", "-X", "head"], 2, "the method head does not exist", "capitals: -X HEAD"),
         (
             &["call", "api@blue#Admin", "signal"],
             1,

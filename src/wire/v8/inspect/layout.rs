@@ -1,7 +1,7 @@
 //! What goes on one line, and what on several.
 
 use super::Inspector;
-use super::text::visible_len;
+use super::text::{visible_len, visible_width};
 use crate::wire::v8::view::{JsRef, View};
 
 /// An object goes on one line only if fewer levels than this were printed within it.
@@ -55,7 +55,7 @@ impl Inspector<'_> {
         // The last may say how many more there are; it stays on a line of its own.
         let count = contents.len() - usize::from(contents.len() > self.options.elements);
         let (elements, more) = contents.split_at_checked(count).unwrap_or((&contents, &[]));
-        let lengths: Vec<usize> = elements.iter().map(|text| visible_len(text)).collect();
+        let lengths: Vec<usize> = elements.iter().map(|text| visible_width(text)).collect();
         let longest = lengths.iter().copied().max().unwrap_or_default();
         let widest = longest + SEPARATOR;
         let total: usize = lengths.iter().map(|length| length + SEPARATOR).sum();

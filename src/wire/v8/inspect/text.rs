@@ -3,6 +3,7 @@
 use super::Inspector;
 use crate::wire::v8::key::Key;
 use crate::wire::v8::string::JsStr;
+use unicode_width::UnicodeWidthChar as _;
 
 /// What something is coloured as.
 #[derive(Debug, Clone, Copy)]
@@ -128,17 +129,27 @@ pub(super) fn harmless(text: &str) -> String {
     harmless
 }
 
-/// How long a text is in JavaScript; colours do not count.
+/// How long a text is, as JavaScript counts, without what only colours it.
 pub(super) fn visible_len(text: &str) -> usize {
-    let mut length = 0;
+    visible(text).map(char::len_utf16).sum()
+}
+
+/// How many columns of a terminal it takes.
+pub(super) fn visible_width(text: &str) -> usize {
+    visible(text).map(|character| character.width().unwrap_or_default()).sum()
+}
+
+fn visible(text: &str) -> impl Iterator<Item = char> {
     let mut in_color = false;
-    for character in text.chars() {
-        match character {
-            '\x1b' => in_color = true,
-            'm' if in_color => in_color = false,
-            _ if in_color => {}
-            character => length += character.len_utf16(),
+    text.chars().filter(move |character| match character {
+        '\x1b' => {
+            in_color = true;
+            false
         }
-    }
-    length
+        'm' if in_color => {
+            in_color = false;
+            false
+        }
+        _ => !in_color,
+    })
 }
