@@ -37,7 +37,7 @@ Exit codes: those of the command; 128 and the signal's number, if one ended it; 
 
 /// The same for commands that speak to workers.
 const CALLING: &str = "\
-Scheduled, queue and alarm events cannot be sent: a debug port does not carry them.
+Schedules and queue messages are sent by `jackfield fire`; alarms cannot be.
 
 Exit codes:
   0  done
@@ -101,6 +101,9 @@ pub(super) enum Command {
     /// Send a request to a worker, as curl would
     #[command(after_help = CALLING)]
     Fetch(FetchArgs),
+    /// Send a schedule or queue messages to a worker
+    #[command(after_help = EXIT_CODES)]
+    Fire(FireArgs),
     /// Stop the sessions and the daemon
     #[command(after_help = EXIT_CODES)]
     Down(OutputArgs),
@@ -327,11 +330,44 @@ pub(super) struct FetchArgs {
     pub(super) reach: ReachArgs,
 }
 
+#[derive(Debug, clap::Args)]
+pub(super) struct FireArgs {
+    /// A session that jackfield runs itself (`up`, `dev`)
+    pub(super) session: String,
+    #[command(subcommand)]
+    pub(super) what: Fired,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Fired {
+    /// Call its scheduled handler
+    Cron {
+        /// The schedule as the handler sees it, like '*/5 * * * *'
+        #[arg(value_name = "EXPR")]
+        expression: String,
+        /// When it was due, like 2026-11-01T12:00:00Z [default: now]
+        #[arg(long)]
+        time: Option<String>,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Call its queue handler, with one batch
+    Queue {
+        /// The queue
+        name: String,
+        /// A message each: JSON, or else a text
+        #[arg(value_name = "BODY", required = true, allow_negative_numbers = true)]
+        bodies: Vec<String>,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+}
+
 impl Args {
     /// What the log shows if nobody says. Commands that fail say why themselves.
     pub(super) fn log(&self) -> &'static str {
         match &self.command {
-            Command::Call(_) | Command::Get(_) | Command::Fetch(_) => "error",
+            Command::Call(_) | Command::Get(_) | Command::Fetch(_) | Command::Fire(_) => "error",
             _ => "warn",
         }
     }
@@ -346,6 +382,9 @@ impl Args {
             Command::Fake(args) => args.output.json,
             Command::Attach(args) => args.output.json,
             Command::Run(_) | Command::Daemon => false,
+            Command::Fire(args) => match &args.what {
+                Fired::Cron { output, .. } | Fired::Queue { output, .. } => output.json,
+            },
             Command::Fetch(args) => args.json,
             Command::Call(args) => args.json,
             Command::Get(args) => args.json,

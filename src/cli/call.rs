@@ -186,7 +186,7 @@ async fn pour(stream: ReadableStream) -> Result<(), Failure> {
     Ok(out.end()?)
 }
 
-fn failure(error: CallError) -> Failure {
+pub(super) fn failure(error: CallError) -> Failure {
     let failure = match &error {
         // Nothing was sent.
         CallError::Arguments(_) => Failure::usage(&error),

@@ -13,6 +13,7 @@ mod down;
 mod failure;
 mod fake;
 mod fetch;
+mod fire;
 mod links;
 mod ls;
 mod out;
@@ -74,6 +75,7 @@ fn run(args: Args) -> Result<ExitCode, Failure> {
         Settings::Fake(place, fake) => runtime()?.block_on(fake::run(&place, &fake, as_json)),
         Settings::Call(reach, settings) => runtime()?.block_on(call::run(&reach, *settings, as_json)),
         Settings::Fetch(reach, settings) => runtime()?.block_on(fetch::run(&reach, *settings, as_json)),
+        Settings::Fire(place, args) => runtime()?.block_on(fire::run(&place, args, as_json)),
         Settings::Down(place) => runtime()?.block_on(down::run(&place, as_json)),
     };
     done.map(|()| ExitCode::SUCCESS)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::args::{Args, AttachArgs, Command, RetargetArgs, RunArgs, UpArgs};
+use super::args::{Args, AttachArgs, Command, FireArgs, RetargetArgs, RunArgs, UpArgs};
 use super::call::CallSettings;
 use super::dev::DevSettings;
 use super::failure::Failure;
@@ -38,6 +38,7 @@ pub(super) enum Settings {
     Fake(Place, FakeRequest),
     Fetch(Reach, Box<FetchSettings>),
     Call(Reach, Box<CallSettings>),
+    Fire(Place, FireArgs),
     Down(Place),
 }
 
@@ -97,6 +98,7 @@ impl Settings {
                 let reach = Reach::of(&args.reach, || place(file));
                 Self::Fetch(reach?, Box::new(FetchSettings::of(args, here)?))
             }
+            Command::Fire(args) => Self::Fire(place(file)?, args),
             Command::Down(_) => Self::Down(place(file)?),
         })
     }

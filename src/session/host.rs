@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::config::Wiring;
+use super::config::{FIRE, Wiring};
 use super::name::SessionName;
 use super::output::OutputSink;
 use super::process::StartError;
@@ -117,7 +117,11 @@ impl Host {
             number: 0,
             pid: 0,
             debug_port: self.runtime.debug_socket(&spec.name, start).into(),
-            services: Services { default: spec.front(), named: spec.service(), others: Vec::new() },
+            services: Services {
+                default: spec.front(),
+                named: spec.service(),
+                others: vec![FIRE.to_owned()],
+            },
             http_sockets: wiring.http_sockets.iter().cloned().collect(),
             front_socket: Some(self.runtime.front_socket(&spec.name, start)),
             cf_header: wiring.cf_header.clone(),

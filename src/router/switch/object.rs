@@ -34,14 +34,20 @@ pub(super) enum Services {
     /// One link, whatever a service is called: what stands in the registry of a session that joined leads here. Their
     /// names say which of the target's services is meant; see [`Asked::Entrypoint`].
     Link(LinkName),
-    /// The sessions: for the user's own tools.
+    /// The sessions: for the user's own tools. Behind a `/` may stand one of the session's services for others.
     Sessions,
 }
 
 impl Services {
-    /// Whether it is neither the default export nor the others of the one link's target.
-    fn is_special(&self, service: &str) -> bool {
-        matches!(self, Services::Link(_)) && !matches!(service, DEFAULT_SERVICE | NAMED_SERVICE)
+    /// The service that is meant, if it is neither the default export nor the others of the target.
+    fn special<'a>(&self, service: &'a str) -> Option<&'a str> {
+        match self {
+            Services::Link(_) => {
+                Some(service).filter(|name| !matches!(*name, DEFAULT_SERVICE | NAMED_SERVICE))
+            }
+            Services::Sessions => service.split_once('/').map(|(_, name)| name),
+            Services::LinksOf(_) => None,
+        }
     }
 
     fn link(&self, service: String) -> Result<LinkName, Exception> {
@@ -49,7 +55,7 @@ impl Services {
             Services::LinksOf(session) => Ok(LinkName::new(session.clone(), service)),
             Services::Link(link) => Ok(link.clone()),
             Services::Sessions => {
-                let session = service.parse().map_err(|error| {
+                let session = service.split('/').next().unwrap_or_default().parse().map_err(|error| {
                     refuse(format!(
                         "There is no session `{service}`: {error}. `jackfield ls` shows those that there are."
                     ))
@@ -166,7 +172,7 @@ fn read(
         let name = params.has_entrypoint().then(|| params.get_entrypoint()).transpose()?;
         let name = name.map(|name| name.to_string()).transpose()?;
         let service = params.get_service()?.to_string()?;
-        let special = services.is_special(&service).then(|| service.clone());
+        let special = services.special(&service).map(str::to_owned);
         (service, Asked::Entrypoint { name, props, service: special })
     };
     Ok(services.link(service).map(|link| Entry { link, asked }))

@@ -6,6 +6,7 @@
 //! | `jackfield:link:SESSION/BINDING` | an external that leads to the link's face |
 //! | `jackfield:actor:SESSION/BINDING` | a stand-in for the class behind an actor link (see `workers/actor-proxy`) |
 //! | `jackfield:state` | the folder of stored objects |
+//! | `jackfield:fire` | what sends the worker schedules and queue messages (see `workers/fire`) |
 //! | `internet` | what `fetch` of the user's worker reaches |
 
 mod graft;
@@ -23,6 +24,9 @@ pub(in crate::session) use worker::build_flags;
 
 const STATE: &str = "jackfield:state";
 const INTERNET: &str = "internet";
+
+/// The service that sends schedules and queue messages. Only a process that serves has it, for its one session.
+pub const FIRE: &str = "jackfield:fire";
 
 /// The name under which workerd reports the socket of [`Wiring::front_socket`].
 pub const FRONT: &str = "front";
@@ -75,7 +79,10 @@ pub(super) fn build_all(sessions: &[(&SessionSpec, &Wiring)]) -> capnp::Result<V
         spec.compiled.is_none() && spec.stores_objects() && wiring.state_folder.is_some()
     };
     let services_of = |session: &(&SessionSpec, &Wiring)| {
-        1 + session.1.link_faces.len() + session.0.actors.len() + usize::from(stores(session))
+        1 + session.1.link_faces.len()
+            + session.0.actors.len()
+            + usize::from(stores(session))
+            + usize::from(session.1.front_socket.is_some())
     };
     let count = 1 + sessions.iter().map(services_of).sum::<usize>();
     let mut services = Slots::new(root.reborrow().init_services(size(count)?));
@@ -110,6 +117,11 @@ fn add_services(
         let mut proxy = services.next()?;
         proxy.set_name(actor_service(&spec.name, &link.binding));
         worker::actor_proxy(link, &wiring.debug_face, proxy.init_worker())?;
+    }
+    if wiring.front_socket.is_some() {
+        let mut fire = services.next()?;
+        fire.set_name(FIRE);
+        worker::fire(spec, fire.init_worker())?;
     }
     if let (true, Some(folder)) = (stored, &wiring.state_folder) {
         let mut disk = services.next()?;

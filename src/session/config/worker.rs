@@ -11,6 +11,10 @@ use crate::session::project::{ActorLink, Module, ModuleKind, SessionSpec, Storag
 const ACTOR_PROXY: &str = include_str!("../../../workers/actor-proxy/index.js");
 /// The class it exports.
 const ACTOR_PROXY_CLASS: &str = "ActorProxy";
+/// The module text of what sends schedules and queue messages.
+const FIRE: &str = include_str!("../../../workers/fire/index.js");
+/// Gives service bindings the methods for that.
+const EXTRA_HANDLERS: &str = "service_binding_extra_handlers";
 /// The compatibility date of workers of our own: the newest that the pinned workerd and its near predecessors take.
 pub(super) const OWN_DATE: &str = "2026-11-01";
 
@@ -124,6 +128,18 @@ pub(super) fn actor_proxy(
     named(&mut bindings, "ADDRESS")?.set_text(address(debug_face));
     named(&mut bindings, "LINK")?.set_text(&link.binding);
     named(&mut bindings, "CLASS")?.set_text(&link.class);
+    Ok(())
+}
+
+/// What sends a session's worker the events that no debug port carries.
+pub(super) fn fire(spec: &SessionSpec, mut worker: worker::Builder<'_>) -> capnp::Result<()> {
+    let mut module = worker.reborrow().init_modules(1).get(0);
+    module.set_name("fire.js");
+    module.set_es_module(FIRE);
+    worker.set_compatibility_date(OWN_DATE);
+    set_flags(&[EXTRA_HANDLERS.to_owned()], worker.reborrow())?;
+    let mut bindings = Slots::new(worker.init_bindings(1));
+    named(&mut bindings, "WORKER")?.init_service().set_name(spec.service());
     Ok(())
 }
 
