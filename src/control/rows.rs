@@ -59,10 +59,18 @@ fn link_row(snapshot: &Snapshot, link: &Link, leases: usize) -> LinkRow {
     let target = link.target.session();
     let aimed = snapshot.session(target);
     let (state, why) = aimed.map_or((State::Down, None), |session| state(&session.state));
+    // Where the rules have found nobody, the link is aimed at nothing yet.
+    let sought = link.rule.as_ref().filter(|choice| choice.session().is_none());
+    let (state, why) = sought.map_or((state, why), |choice| (State::Down, Some(choice.to_string())));
+    let name = link.worker.as_ref().unwrap_or(&link.name.binding);
+    let mut aim = link.target.aim();
+    if let Some(name) = sought.and_then(|_| name.parse().ok()) {
+        aim.session = name;
+    }
     LinkRow {
         link: link.name.clone(),
         kind: link.target.kind(),
-        target: link.target.aim(),
+        target: aim,
         props: link.target.props().cloned(),
         accepts_props: link.accepts_props,
         revision: link.revision,

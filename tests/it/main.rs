@@ -3,6 +3,7 @@
 mod cli;
 mod client;
 mod control;
+mod dev;
 mod engine_model;
 mod fake;
 mod fidelity;

@@ -32,7 +32,12 @@ impl Up {
         for (name, text) in files.iter().chain([&("jackfield.toml", project.as_str())]) {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
-        let mut child = command(&folder, &["up", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+        Self::run(folder, &["up", "--json"], port).await
+    }
+
+    /// The same with any command that keeps sessions.
+    pub async fn run(folder: tempfile::TempDir, words: &[&str], port: u16) -> Self {
+        let mut child = command(&folder, words).stdout(Stdio::piped()).spawn().unwrap();
         let events = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut up = Self { folder, child, events, port };
         up.event("ready").await;
