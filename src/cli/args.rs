@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+/// The port of browsers, for daemons that start by themselves too.
+pub(super) const INGRESS_PORT: &str = "JACKFIELD_INGRESS_PORT";
+
 /// Printed below every help text, so that scripts need not guess.
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -45,6 +48,12 @@ Exit codes:
   2  the command line is wrong; nothing was sent
   3  nobody answers, neither at --at nor as the daemon of this project";
 
+/// The same for what goes into a shell.
+const COMPLETING: &str = "\
+  bash  jackfield completions bash > ~/.local/share/bash-completion/completions/jackfield
+  zsh   jackfield completions zsh > a folder of $fpath/_jackfield
+  fish  jackfield completions fish > ~/.config/fish/completions/jackfield.fish";
+
 /// Links running workerd sessions, and moves the links while they run.
 #[derive(Debug, Parser)]
 #[command(name = "jackfield", version, max_term_width = 100, after_help = EXIT_CODES)]
@@ -73,7 +82,7 @@ pub(super) enum Command {
     Attach(AttachArgs),
     /// What the other commands start when they need it
     #[command(hide = true)]
-    Daemon,
+    Daemon(DaemonArgs),
     /// Show what it is about, in seconds, with three sessions of its own
     #[command(after_help = EXIT_CODES)]
     Demo(DemoArgs),
@@ -86,6 +95,9 @@ pub(super) enum Command {
     /// List the links and where they lead
     #[command(after_help = EXIT_CODES)]
     Links(OutputArgs),
+    /// Say why the events of a link go where they go, or what is the matter with a session
+    #[command(after_help = EXIT_CODES)]
+    Explain(ExplainArgs),
     /// Move links to other targets while everything runs
     #[command(after_help = EXIT_CODES)]
     Retarget(RetargetArgs),
@@ -107,6 +119,12 @@ pub(super) enum Command {
     /// Stop the sessions and the daemon
     #[command(after_help = EXIT_CODES)]
     Down(OutputArgs),
+    /// Look at all that is needed, and say what to do where something is the matter
+    #[command(after_help = EXIT_CODES)]
+    Doctor(OutputArgs),
+    /// Print what completes commands in a shell
+    #[command(after_help = COMPLETING)]
+    Completions(CompletionsArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -117,6 +135,9 @@ pub(super) struct UpArgs {
     /// Write every decoded frame, with how its ids were changed, as a JSON line
     #[arg(long, value_name = "FILE")]
     pub(super) trace_frames: Option<PathBuf>,
+    /// Where browsers reach all sessions, as http://NAME.localhost:PORT/ [default: a free port]
+    #[arg(long, value_name = "PORT", env = INGRESS_PORT, hide_env_values = true)]
+    pub(super) ingress_port: Option<u16>,
     /// How long calls in progress may take to end when it stops
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0, allow_negative_numbers = true)]
     pub(super) grace: f64,
@@ -147,12 +168,21 @@ pub(super) struct DevArgs {
     /// Write every decoded frame, with how its ids were changed, as a JSON line
     #[arg(long, value_name = "FILE")]
     pub(super) trace_frames: Option<PathBuf>,
+    /// Where browsers reach all sessions, as http://NAME.localhost:PORT/ [default: a free port]
+    #[arg(long, value_name = "PORT", env = INGRESS_PORT, hide_env = true)]
+    pub(super) ingress_port: Option<u16>,
     /// How long calls in progress may take to end when it stops
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0, allow_negative_numbers = true)]
     pub(super) grace: f64,
     /// One JSON object a line: what starts, stops and changes
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct DaemonArgs {
+    #[arg(long, env = INGRESS_PORT)]
+    pub(super) ingress_port: Option<u16>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -201,6 +231,28 @@ pub(super) struct OutputArgs {
     /// One JSON object instead of a text for people
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ExplainArgs {
+    /// A link, like `web/API`, or a session, like `web`
+    #[arg(value_name = "LINK")]
+    pub(super) name: String,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct CompletionsArgs {
+    pub(super) shell: Shell,
+}
+
+/// A shell that completes words.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(super) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
 }
 
 #[derive(Debug, clap::Args)]
@@ -380,8 +432,10 @@ impl Args {
             Command::Demo(args) => args.json,
             Command::Retarget(args) => args.output.json,
             Command::Fake(args) => args.output.json,
+            Command::Explain(args) => args.output.json,
             Command::Attach(args) => args.output.json,
-            Command::Run(_) | Command::Daemon => false,
+            Command::Run(_) | Command::Daemon(_) | Command::Completions(_) => false,
+            Command::Doctor(args) => args.json,
             Command::Fire(args) => match &args.what {
                 Fired::Cron { output, .. } | Fired::Queue { output, .. } => output.json,
             },

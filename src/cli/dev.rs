@@ -10,7 +10,7 @@ use super::args::DevArgs;
 use super::failure::Failure;
 use super::place::Place;
 use super::progress::FetchBar;
-use super::settings::seconds;
+use super::settings::{port, seconds};
 use super::up::{self, Found};
 use crate::session::project::FILE_NAME;
 use crate::session::wrangler::{self, FILE_NAMES, Request, Tools};
@@ -27,11 +27,13 @@ pub(super) struct DevSettings {
     without: Vec<String>,
     trace_frames: Option<PathBuf>,
     grace: Duration,
+    ingress: Option<u16>,
 }
 
 impl DevSettings {
     pub(super) fn resolve(args: DevArgs, file: Option<PathBuf>, here: &Path) -> Result<Self, Failure> {
-        let DevArgs { configs, env, listen, scope, without, trace_frames, grace, json: _ } = args;
+        let DevArgs { configs, env, listen, scope, without, trace_frames, ingress_port, grace, json: _ } =
+            args;
         SessionName::scoped("worker", scope.as_deref()).map_err(Failure::usage)?;
         let place = match &file {
             Some(file) => Place::project(Some(file), here)?,
@@ -49,6 +51,7 @@ impl DevSettings {
             without,
             trace_frames: trace_frames.map(|file| here.join(file)),
             grace: seconds(grace)?,
+            ingress: port(ingress_port),
         })
     }
 }
@@ -90,7 +93,8 @@ fn address(text: &str) -> Result<SocketAddr, Failure> {
 
 /// Blocks until the sessions have been stopped.
 pub(super) fn run(settings: DevSettings, as_json: bool) -> Result<(), Failure> {
-    let DevSettings { place, configs, environment, listen, scope, without, trace_frames, grace } = settings;
+    let DevSettings { place, configs, environment, listen, scope, without, trace_frames, grace, ingress } =
+        settings;
     let began = Instant::now();
     let project = configs.first().and_then(|config| config.parent()).unwrap_or(Path::new("/"));
     let options = workerd::Options::from_env(project).map_err(Failure::failed)?;
@@ -108,6 +112,6 @@ pub(super) fn run(settings: DevSettings, as_json: bool) -> Result<(), Failure> {
     });
     let project = wrangler::load(&request)
         .map_err(|error| Failure::project(error).hint("nothing was started; put it right and try again"))?;
-    let found = Found { workerd: found, began, grace, trace_frames, watched: Some(request) };
+    let found = Found { workerd: found, began, grace, trace_frames, ingress, watched: Some(request) };
     up::run_project(project, found, as_json)
 }

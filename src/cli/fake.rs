@@ -57,5 +57,5 @@ fn read(name: &str, here: &Path) -> Result<(PathBuf, String), Failure> {
 }
 
 pub(super) async fn run(place: &Place, fake: &FakeRequest, as_json: bool) -> Result<(), Failure> {
-    retarget::report(place.client().fake(fake), fake.wait, as_json).await
+    retarget::report(place, place.client().fake(fake), fake.wait, as_json).await
 }

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use super::failure::Failure;
+use super::names::Names;
 use super::place::Place;
 use super::screen::{self, Cell, STRONG};
-use crate::control::shape::LinkRow;
+use crate::control::shape::{LinkRow, State};
 
 pub(super) async fn run(place: &Place, as_json: bool) -> Result<(), Failure> {
     let links = place.client().links().await?;
@@ -18,17 +19,22 @@ pub(super) async fn run(place: &Place, as_json: bool) -> Result<(), Failure> {
         );
         return Ok(());
     }
-    screen::data(&table(&links.links))?;
+    screen::data(&table(&links.links, &Names::at(place).await?))?;
+    for LinkRow { link, why, .. } in links.links.iter().filter(|row| row.state != State::Up) {
+        if let Some(why) = why {
+            screen::note(&format!("{link}: {why}"));
+        }
+    }
     Ok(())
 }
 
 /// Also what `retarget` shows of the links that it moved.
-pub(super) fn table(links: &[LinkRow]) -> String {
+pub(super) fn table(links: &[LinkRow], names: &Names) -> String {
     let rows = links.iter().map(|row| {
         [
-            Cell::new(&row.link).style(STRONG),
+            Cell::new(names.link(&row.link)).style(STRONG),
             Cell::new(row.kind),
-            Cell::new(target(row)),
+            Cell::new(target(row, names)),
             Cell::state(row.state),
             Cell::new(row.revision).right(),
             Cell::new(row.leases).right(),
@@ -45,10 +51,11 @@ pub(super) fn file_name(file: &Path) -> String {
 }
 
 /// Props can be long and secret; that there are some is what matters in a list.
-fn target(row: &LinkRow) -> String {
+fn target(row: &LinkRow, names: &Names) -> String {
+    let aim = names.aim(&row.target);
     match (&row.props, &row.fake) {
-        (Some(_), _) => format!("{} +props", row.target),
-        (None, Some(file)) => format!("{} ({})", row.target, file_name(file)),
-        (None, None) => row.target.to_string(),
+        (Some(_), _) => format!("{aim} +props"),
+        (None, Some(file)) => format!("{aim} ({})", file_name(file)),
+        (None, None) => aim,
     }
 }

@@ -7,15 +7,19 @@ mod args;
 mod attach;
 mod background;
 mod call;
+mod completions;
 mod demo;
 mod dev;
+mod doctor;
 mod down;
+mod explain;
 mod failure;
 mod fake;
 mod fetch;
 mod fire;
 mod links;
 mod ls;
+mod names;
 mod out;
 mod patience;
 mod place;
@@ -64,18 +68,21 @@ fn run(args: Args) -> Result<ExitCode, Failure> {
     let done = match Settings::resolve(args, &here)? {
         Settings::Run(settings) => return runtime()?.block_on(self::run::run(settings, &here)),
         Settings::Attach(place, attach) => runtime()?.block_on(attach::run(&place, &attach, as_json)),
-        Settings::Daemon(place) => up::in_background(place),
+        Settings::Daemon(place, ingress) => up::in_background(place, ingress),
         Settings::Up(settings) => up::run(settings, as_json),
         Settings::Dev(settings) => dev::run(settings, as_json),
         Settings::Demo(trace_frames) => demo::run(trace_frames.as_deref(), as_json),
         Settings::Reload(place) => runtime()?.block_on(reload::run(&place, as_json)),
         Settings::Ls(place) => runtime()?.block_on(ls::run(&place, as_json)),
         Settings::Links(place) => runtime()?.block_on(links::run(&place, as_json)),
+        Settings::Explain(place, asked) => runtime()?.block_on(explain::run(&place, &asked, as_json)),
         Settings::Retarget(place, change) => runtime()?.block_on(retarget::run(&place, &change, as_json)),
         Settings::Fake(place, fake) => runtime()?.block_on(fake::run(&place, &fake, as_json)),
         Settings::Call(reach, settings) => runtime()?.block_on(call::run(&reach, *settings, as_json)),
         Settings::Fetch(reach, settings) => runtime()?.block_on(fetch::run(&reach, *settings, as_json)),
         Settings::Fire(place, args) => runtime()?.block_on(fire::run(&place, args, as_json)),
+        Settings::Doctor(root) => return doctor::run(&root, as_json),
+        Settings::Completions(shell) => completions::run(shell),
         Settings::Down(place) => runtime()?.block_on(down::run(&place, as_json)),
     };
     done.map(|()| ExitCode::SUCCESS)

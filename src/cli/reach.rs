@@ -8,7 +8,7 @@ use super::place::Place;
 use super::target::{Export, Id, Target};
 use crate::client::{ActorId, Address, AddressError, ConnectError, Entrypoint, Session};
 use crate::control::shape::SessionRow;
-use crate::session::Nearest;
+use crate::session::{Nearest, SessionName};
 use crate::wire::actor_id::ActorIdError;
 
 /// A debug port, or the router of a project.
@@ -168,7 +168,9 @@ impl Reach {
 
 async fn row(place: &Place, service: &str) -> Result<Option<SessionRow>, Failure> {
     let sessions = place.client().sessions().await?.sessions;
-    Ok(sessions.into_iter().find(|row| row.session.to_string() == service))
+    let Ok(name) = service.parse::<SessionName>() else { return Ok(None) };
+    let meant = name.meant_among(sessions.iter().map(|row| &row.session));
+    Ok(sessions.into_iter().find(|row| row.session == meant))
 }
 
 impl From<ConnectError> for Failure {

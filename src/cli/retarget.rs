@@ -7,6 +7,7 @@ use indicatif::ProgressBar;
 
 use super::failure::Failure;
 use super::links;
+use super::names::Names;
 use super::place::Place;
 use super::screen;
 use crate::control::ClientError;
@@ -20,11 +21,12 @@ const WAITING: &str = "moved; waiting for calls, streams and WebSockets that beg
                        waiting; `--cut` breaks them)";
 
 pub(super) async fn run(place: &Place, change: &ChangeRequest, as_json: bool) -> Result<(), Failure> {
-    report(place.client().change(change), change.wait, as_json).await
+    report(place, place.client().change(change), change.wait, as_json).await
 }
 
 /// Waits for a change of links, and shows the links that it moved.
 pub(super) async fn report(
+    place: &Place,
     request: impl Future<Output = Result<Changed, ClientError>>,
     wait: bool,
     as_json: bool,
@@ -47,6 +49,6 @@ pub(super) async fn report(
     if as_json {
         return Ok(screen::json(&changed)?);
     }
-    screen::data(&links::table(&changed.links))?;
+    screen::data(&links::table(&changed.links, &Names::at(place).await?))?;
     Ok(())
 }

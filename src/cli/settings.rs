@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::args::{Args, AttachArgs, Command, FireArgs, RetargetArgs, RunArgs, UpArgs};
+use super::args::{
+    Args, AttachArgs, Command, CompletionsArgs, DaemonArgs, FireArgs, RetargetArgs, RunArgs, Shell, UpArgs,
+};
 use super::call::CallSettings;
 use super::dev::DevSettings;
 use super::failure::Failure;
@@ -28,18 +30,23 @@ pub(super) enum Settings {
     Dev(DevSettings),
     Run(RunSettings),
     Attach(Place, Attach),
-    Daemon(Place),
+    Daemon(Place, Option<u16>),
     /// Where every frame is shown.
     Demo(Option<PathBuf>),
     Reload(Place),
     Ls(Place),
     Links(Place),
+    /// A link, or a session.
+    Explain(Place, String),
     Retarget(Place, ChangeRequest),
     Fake(Place, FakeRequest),
     Fetch(Reach, Box<FetchSettings>),
     Call(Reach, Box<CallSettings>),
     Fire(Place, FireArgs),
     Down(Place),
+    /// For the project in that folder.
+    Doctor(PathBuf),
+    Completions(Shell),
 }
 
 #[derive(Debug)]
@@ -47,6 +54,8 @@ pub(super) struct UpSettings {
     pub(super) place: Place,
     pub(super) trace_frames: Option<PathBuf>,
     pub(super) grace: Duration,
+    /// A free one if it is not said.
+    pub(super) ingress: Option<u16>,
 }
 
 impl Settings {
@@ -55,11 +64,14 @@ impl Settings {
         let Args { file, command } = args;
         let place = |file: Option<PathBuf>| Place::find(file.as_deref(), here);
         Ok(match command {
-            Command::Up(UpArgs { project, trace_frames, grace, json: _ }) => Self::Up(UpSettings {
-                place: Place::project(project.or(file).as_deref(), here)?,
-                trace_frames: trace_frames.map(|file| here.join(file)),
-                grace: seconds(grace)?,
-            }),
+            Command::Up(UpArgs { project, trace_frames, ingress_port, grace, json: _ }) => {
+                Self::Up(UpSettings {
+                    place: Place::project(project.or(file).as_deref(), here)?,
+                    trace_frames: trace_frames.map(|file| here.join(file)),
+                    grace: seconds(grace)?,
+                    ingress: port(ingress_port),
+                })
+            }
             Command::Dev(args) => Self::Dev(DevSettings::resolve(args, file, here)?),
             Command::Run(RunArgs { name, scope, command }) => {
                 // Before anything is started for it.
@@ -72,11 +84,18 @@ impl Settings {
                 SessionName::scoped(&name, scope.as_deref()).map_err(Failure::usage)?;
                 Self::Attach(Place::for_all(file.as_deref(), here)?, Attach { address, name, scope, service })
             }
-            Command::Daemon => Self::Daemon(file.map_or_else(|| Place::for_all(None, here), Place::of)?),
+            Command::Daemon(DaemonArgs { ingress_port }) => {
+                let place = file.map_or_else(|| Place::for_all(None, here), Place::of)?;
+                Self::Daemon(place, port(ingress_port))
+            }
             Command::Demo(args) => Self::Demo(args.trace_frames.map(|file| here.join(file))),
             Command::Reload(_) => Self::Reload(place(file)?),
             Command::Ls(_) => Self::Ls(place(file)?),
             Command::Links(_) => Self::Links(place(file)?),
+            Command::Explain(args) => {
+                check_asked(&args.name)?;
+                Self::Explain(place(file)?, args.name)
+            }
             // The words first: what is wrong with them is wrong wherever it is said.
             Command::Retarget(args) => {
                 let change = change(args)?;
@@ -100,7 +119,26 @@ impl Settings {
             }
             Command::Fire(args) => Self::Fire(place(file)?, args),
             Command::Down(_) => Self::Down(place(file)?),
+            Command::Doctor(_) => {
+                let root = Place::for_all(file.as_deref(), here).ok();
+                let root = root.and_then(|place| Some(place.file.parent()?.to_owned()));
+                Self::Doctor(root.unwrap_or_else(|| here.to_owned()))
+            }
+            Command::Completions(CompletionsArgs { shell }) => Self::Completions(shell),
         })
+    }
+}
+
+/// 0 is a free one everywhere.
+pub(super) fn port(port: Option<u16>) -> Option<u16> {
+    port.filter(|port| *port > 0)
+}
+
+fn check_asked(name: &str) -> Result<(), Failure> {
+    let hint = "give a link, like `web/API`, or a session, like `web`";
+    match name.contains('/') {
+        true => name.parse::<LinkName>().map(drop).map_err(|error| Failure::usage(error).hint(hint)),
+        false => name.parse::<SessionName>().map(drop).map_err(|error| Failure::usage(error).hint(hint)),
     }
 }
 

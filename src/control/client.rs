@@ -17,8 +17,8 @@ use tokio::net::UnixStream;
 use super::problem::{Problem, Refusal};
 use super::server::is_own;
 use super::shape::{
-    Attach, Attached, ChangeRequest, Changed, FakeRequest, Links, Reloaded, Run, Running, Sessions, Status,
-    Stopped,
+    Attach, Attached, ChangeRequest, Changed, Explanation, FakeRequest, Links, Reloaded, Run, Running,
+    Sessions, Status, Stopped,
 };
 
 /// The largest answer that is read. Thousands of links with props stay far below it.
@@ -94,6 +94,18 @@ impl Client {
     /// All links.
     pub async fn links(&self) -> Result<Links, ClientError> {
         self.get("/v1/links").await
+    }
+
+    /// Why the events of a link, or of a session, go where they go.
+    pub async fn explain(&self, asked: &str) -> Result<Explanation, ClientError> {
+        let hex = |byte: u8| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'/' | b'@' => {
+                char::from(byte).to_string()
+            }
+            byte => format!("%{byte:02X}"),
+        };
+        let asked: String = asked.bytes().map(hex).collect();
+        self.get(&format!("/v1/explain?link={asked}")).await
     }
 
     /// Moves links, all or none.

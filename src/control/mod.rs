@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod daemon;
+pub mod explain;
 mod operator;
 mod problem;
 mod routes;

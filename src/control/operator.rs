@@ -4,8 +4,8 @@ use std::future::Future;
 
 use super::problem::Problem;
 use super::shape::{
-    Attach, Attached, ChangeRequest, Changed, FakeRequest, Links, Reloaded, Run, Running, Sessions, Status,
-    Stopped,
+    Attach, Attached, ChangeRequest, Changed, Explanation, FakeRequest, Links, Reloaded, Run, Running,
+    Sessions, Status, Stopped,
 };
 
 /// The daemon as the API sees it. One method a request; see [`shape`](super::shape) for what each promises.
@@ -23,11 +23,15 @@ pub trait Operator: Send + Sync + 'static {
     /// All links.
     fn links(&self) -> Links;
 
+    /// Why the events of a link, or of a session, go where they go.
+    fn explain(&self, asked: String) -> impl Future<Output = Result<Explanation, Problem>> + Send;
+
     /// Moves links, all or none.
     fn change(&self, request: ChangeRequest) -> impl Future<Output = Result<Changed, Problem>> + Send;
 
     /// Leads links to a fake, all or none.
     fn fake(&self, request: FakeRequest) -> impl Future<Output = Result<Changed, Problem>> + Send;
+
     /// Gives a command a registry of its own.
     fn run(&self, run: Run) -> impl Future<Output = Result<Running, Problem>> + Send;
 

@@ -33,6 +33,7 @@ const PATHS: &[(&str, &[Method])] = &[
     ("/v1/status", GET),
     ("/v1/sessions", GET),
     ("/v1/links", &[Method::GET, Method::POST]),
+    ("/v1/explain", GET),
     ("/v1/fakes", POST),
     ("/v1/runs", POST),
     ("/v1/attached", POST),
@@ -79,6 +80,10 @@ where
         ("GET", "/v1/status") => Ok(json(StatusCode::OK, &operator.status())),
         ("GET", "/v1/sessions") => Ok(json(StatusCode::OK, &operator.sessions())),
         ("GET", "/v1/links") => Ok(json(StatusCode::OK, &operator.links())),
+        ("GET", "/v1/explain") => {
+            let asked = asked(request.uri().query().unwrap_or_default())?;
+            Ok(json(StatusCode::OK, &operator.explain(asked).await?))
+        }
         ("POST", "/v1/links") => {
             let change: ChangeRequest = read(request, MAX_BODY).await?;
             Ok(json(StatusCode::OK, &operator.change(change).await?))
@@ -124,6 +129,30 @@ fn no_such_path(path: &str) -> Problem {
     let all: Vec<_> = PATHS.iter().map(|(path, _)| *path).collect();
     Problem::new(Code::NotFound, format!("there is nothing at {path}{nearest}"))
         .hint(format!("the paths are {}", all.join(", ")))
+}
+
+/// What `link=` says in a query.
+fn asked(query: &str) -> Result<String, Problem> {
+    let bad = |why: &str| {
+        Problem::new(Code::BadRequest, why)
+            .hint("ask for a link, /v1/explain?link=web/API, or a session, ?link=web")
+    };
+    let text = query.split('&').find_map(|pair| pair.strip_prefix("link="));
+    let text =
+        text.filter(|text| !text.is_empty()).ok_or_else(|| bad("the query does not say which link"))?;
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
+        bytes.push(match byte {
+            b'%' => match (digit(rest.next()), digit(rest.next())) {
+                (Some(high), Some(low)) => u8::try_from(high << 4 | low).unwrap_or_default(),
+                _ => return Err(bad("the query has a `%` that two hexadecimal digits do not follow")),
+            },
+            byte => byte,
+        });
+    }
+    String::from_utf8(bytes).map_err(|_| bad("the query is no text"))
 }
 
 async fn read<T, B>(request: Request<B>, limit: usize) -> Result<T, Problem>

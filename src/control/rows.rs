@@ -1,13 +1,23 @@
 //! From the table to the rows of the API.
 
-use super::shape::{Changed, LinkRow, Links, SessionRow, Sessions, State, millis};
+use std::collections::BTreeMap;
+
+use super::shape::{Changed, LinkRow, Links, Rule, SessionRow, Sessions, State, millis};
 use crate::router::{Class, Link, LinkName, Revision, Session, Snapshot};
 use crate::session::project::Storage;
-use crate::session::{Generation, SessionName, SessionState};
+use crate::session::{Generation, SessionName, SessionState, resident};
 
-/// All sessions of a snapshot; `url` is where one is reached from outside.
-pub fn sessions(snapshot: &Snapshot, url: impl Fn(&SessionName) -> Option<String>) -> Sessions {
-    let rows = snapshot.sessions().into_iter().map(|session| session_row(session, url(&session.name)));
+/// Where sessions are reached from outside.
+pub trait Addresses {
+    /// Where the project says that the default export is.
+    fn listen(&self, session: &SessionName) -> Option<String>;
+    /// Where the ingress has an entrypoint; `None` is the default export.
+    fn url(&self, session: &SessionName, entrypoint: Option<&str>) -> Option<String>;
+}
+
+/// All sessions of a snapshot.
+pub fn sessions(snapshot: &Snapshot, addresses: &impl Addresses) -> Sessions {
+    let rows = snapshot.sessions().into_iter().map(|session| session_row(session, addresses));
     Sessions { revision: snapshot.revision, sessions: rows.collect() }
 }
 
@@ -36,7 +46,15 @@ pub fn changed(
     Changed { revision, links: rows.collect() }
 }
 
-fn session_row(session: &Session, url: Option<String>) -> SessionRow {
+pub(super) fn session_row(session: &Session, addresses: &impl Addresses) -> SessionRow {
+    let url = |entrypoint| addresses.url(&session.name, entrypoint);
+    let entrypoints = session.entrypoint_names();
+    let named = entrypoints.iter().filter(|name| *name != "default");
+    let named = named.filter_map(|name| Some((name.clone(), url(Some(name))?)));
+    // Somebody who asks for a joined session finds out whether it has a default export.
+    let has_default = session.exports.as_ref().is_none_or(|exports| exports.default);
+    let default = url(None).filter(|_| has_default).map(|url| ("default".to_owned(), url));
+    let urls: BTreeMap<_, _> = default.into_iter().chain(named).collect();
     let (state, why) = state(&session.state);
     let generation = generation(&session.state);
     SessionRow {
@@ -46,31 +64,34 @@ fn session_row(session: &Session, url: Option<String>) -> SessionRow {
         why,
         since_ms: millis(session.since),
         pid: generation.map(|generation| generation.pid),
-        entrypoints: entrypoints(session, generation),
+        entrypoints,
         classes: session.classes.iter().map(|class| class.name.clone()).collect(),
-        joined: session.joined,
+        joined: session.origin.is_joined(),
+        origin: session.origin,
+        services: generation.map(services).unwrap_or_default(),
+        memory_bytes: generation.and_then(|generation| resident(generation.pid)),
         unique_keys: session.classes.iter().filter_map(unique_key).collect(),
         fake: session.fake.as_deref().map(Into::into),
-        url,
+        url: addresses.listen(&session.name).or_else(|| urls.get("default").cloned()),
+        urls,
     }
 }
 
 fn link_row(snapshot: &Snapshot, link: &Link, leases: usize) -> LinkRow {
-    let target = link.target.session();
-    let aimed = snapshot.session(target);
-    let (state, why) = aimed.map_or((State::Down, None), |session| state(&session.state));
-    // Where the rules have found nobody, the link is aimed at nothing yet.
-    let sought = link.rule.as_ref().filter(|choice| choice.session().is_none());
-    let (state, why) = sought.map_or((state, why), |choice| (State::Down, Some(choice.to_string())));
-    let name = link.worker.as_ref().unwrap_or(&link.name.binding);
-    let mut aim = link.target.aim();
-    if let Some(name) = sought.and_then(|_| name.parse().ok()) {
-        aim.session = name;
+    let aimed = snapshot.session(link.target.session());
+    let (mut state, mut why) = aimed.map_or((State::Down, None), |session| state(&session.state));
+    let mut target = link.target.aim();
+    // Where the rules find no session, the name that was looked for is all there is to show.
+    let lost = link.rule.as_ref().filter(|choice| choice.session().is_none());
+    if let Some(choice) = lost {
+        (state, why) = (State::Down, Some(choice.to_string()));
+        target.session = link.wanted().parse().unwrap_or(target.session);
     }
     LinkRow {
         link: link.name.clone(),
         kind: link.target.kind(),
-        target: aim,
+        rule: link.rule.as_ref().map(Rule::from),
+        target,
         props: link.target.props().cloned(),
         accepts_props: link.accepts_props,
         revision: link.revision,
@@ -81,7 +102,7 @@ fn link_row(snapshot: &Snapshot, link: &Link, leases: usize) -> LinkRow {
     }
 }
 
-fn state(state: &SessionState) -> (State, Option<String>) {
+pub(super) fn state(state: &SessionState) -> (State, Option<String>) {
     match state {
         SessionState::Starting => (State::Starting, None),
         SessionState::Up(_) => (State::Up, None),
@@ -96,13 +117,13 @@ fn generation(state: &SessionState) -> Option<&Generation> {
     }
 }
 
-/// The default export first, then by name. Where the exports are not known, those that plain HTTP reaches.
-fn entrypoints(session: &Session, generation: Option<&Generation>) -> Vec<String> {
-    if let Some(exports) = &session.exports {
-        return exports.entrypoint_names().map(str::to_owned).collect();
+/// That of the default export first, each once.
+fn services(Generation { services, .. }: &Generation) -> Vec<String> {
+    let mut all = vec![services.default.clone()];
+    for name in std::iter::once(&services.named).chain(&services.others) {
+        if !all.contains(name) {
+            all.push(name.clone());
+        }
     }
-    let mut names: Vec<_> =
-        generation.into_iter().flat_map(|generation| generation.http_sockets.keys()).collect();
-    names.sort();
-    names.into_iter().map(|name| name.clone().unwrap_or_else(|| "default".to_owned())).collect()
+    all
 }

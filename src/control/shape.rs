@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::router::{Aim, Kind, LinkName, Revision};
+use crate::router::{Aim, Choice, Kind, LinkName, Origin, Revision};
 use crate::session::SessionName;
 
 /// `GET /v1/status`
@@ -23,6 +23,9 @@ pub struct Status {
     pub project: PathBuf,
     /// A debug port for the user's own tools: its services are the sessions.
     pub port: PathBuf,
+    /// The ingress, where browsers find a list of the sessions; `null` if it could not listen.
+    #[serde(default)]
+    pub ingress: Option<String>,
     /// When it started.
     pub since_ms: u64,
     /// Of the table at this moment.
@@ -88,8 +91,21 @@ pub struct SessionRow {
     /// Whether it was not started by jackfield.
     #[serde(default)]
     pub joined: bool,
-    /// Where a browser or curl reaches the default entrypoint, if the project says so.
+    /// Where it comes from.
+    #[serde(default)]
+    pub origin: Origin,
+    /// What its worker is called at its debug port.
+    #[serde(default)]
+    pub services: Vec<String>,
+    /// Resident memory of its workerd, where the system tells.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
+    /// Where a browser or curl reaches the default entrypoint: where the project says, else through the daemon's
+    /// ingress.
     pub url: Option<String>,
+    /// Where each entrypoint is reached through the daemon's ingress, `default` among them.
+    #[serde(default)]
+    pub urls: BTreeMap<String, String>,
 }
 
 /// Whether a session takes events.
@@ -120,6 +136,9 @@ pub struct LinkRow {
     pub link: LinkName,
     /// What the binding is.
     pub kind: Kind,
+    /// The rule that chooses its target; `null` where the project file or an operator did.
+    #[serde(default)]
+    pub rule: Option<Rule>,
     /// `session` or `session#Export`.
     pub target: Aim,
     /// What the link adds to the target's `ctx.props`.
@@ -138,6 +157,86 @@ pub struct LinkRow {
     pub fake: Option<PathBuf>,
     /// Who holds its targets: HTTP events, and callers' connections to targets, which are kept between RPC events.
     pub leases: usize,
+}
+
+/// `GET /v1/explain?link=NAME`: what becomes of the events of a link, or of a session, and why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// Of the table that this was read from.
+    pub revision: Revision,
+    /// The link that was asked about; `null` where it was a session.
+    pub link: Option<LinkName>,
+    /// What chooses the target; `null` for a session.
+    pub rule: Option<Rule>,
+    /// The rule in words.
+    pub because: Option<String>,
+    /// Where events go; `null` if nothing fits.
+    pub target: Option<Aim>,
+    /// The target's session, or the one that was asked about.
+    pub session: Option<SessionRow>,
+    /// All sessions that could be meant, by name.
+    pub candidates: Vec<Candidate>,
+    /// Events that wait at this moment.
+    pub waiting: usize,
+    /// Why an event was last not served. Not what a worker threw.
+    pub last_error: Option<LastError>,
+    /// The likest name, where nothing fits.
+    pub nearest: Option<String>,
+    /// The links that lead there, for a session.
+    pub callers: Vec<LinkName>,
+    /// What to do, most useful first; empty if all is well.
+    pub next: Vec<String>,
+}
+
+/// What chooses the target of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// The project names it.
+    Project,
+    /// An operator moved the link.
+    Operator,
+    /// It is the session of that name in the caller's own scope.
+    SameScope,
+    /// It is the only session of that name.
+    OnlyOne,
+    /// Nothing does: several have the name, and none is in the caller's scope.
+    Ambiguous,
+    /// Nothing does: no session has the name.
+    Missing,
+}
+
+impl From<&Choice> for Rule {
+    fn from(choice: &Choice) -> Self {
+        match choice {
+            Choice::SameScope(_) => Self::SameScope,
+            Choice::Only(_) => Self::OnlyOne,
+            Choice::Ambiguous(_) => Self::Ambiguous,
+            Choice::Missing(_) => Self::Missing,
+        }
+    }
+}
+
+/// A session that a link could lead to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Which; what stands in a registry and cannot be a session has the name of its file.
+    pub session: String,
+    /// Whether it is the target.
+    pub taken: bool,
+    /// Whether it takes events; `null` if it is no session.
+    pub state: Option<State>,
+    /// Why it is not the target.
+    pub why_not: Option<String>,
+}
+
+/// Why an event was not served.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastError {
+    /// What its caller was told.
+    pub message: String,
+    /// When.
+    pub at_ms: u64,
 }
 
 /// `POST /v1/links`: all of it or nothing.

@@ -9,6 +9,7 @@ use std::time::{Instant, SystemTime};
 use serde_json::Value;
 
 use super::link::{Aim, Kind, Link, LinkName, Revision, Target};
+use super::origin::Origin;
 use super::rule::Choice;
 use super::table::{Class, Session, Snapshot};
 use crate::session::project::Storage;
@@ -56,7 +57,7 @@ pub enum Change {
         exports: Option<Arc<Exports>>,
     },
     /// Makes a session known that runs by itself: what it calls and offers is seen when it does.
-    JoinSession(SessionName),
+    JoinSession(SessionName, Origin),
     /// Makes a fake known, which takes events at once.
     DefineFake {
         /// It, as a session.
@@ -265,10 +266,10 @@ impl Draft {
                     return Err(self.unknown_session(link.session));
                 }
             }
-            Change::JoinSession(session) => {
+            Change::JoinSession(session, origin) => {
                 self.define_session(session.clone(), Vec::new(), None);
-                if let Some(known) = self.next.sessions.get(&session).filter(|known| !known.joined) {
-                    let known = Session { joined: true, ..Session::clone(known) };
+                if let Some(known) = self.next.sessions.get(&session).filter(|known| known.origin != origin) {
+                    let known = Session { origin, ..Session::clone(known) };
                     self.next.sessions.insert(session, Arc::new(known));
                     self.changed = true;
                 }
@@ -278,7 +279,8 @@ impl Draft {
                 self.define_session(name.clone(), classes, None);
                 if let Some(known) = self.next.sessions.get(&name) {
                     let state = SessionState::Up(generation);
-                    let fake = Session { fake: Some(file), state, ..Session::clone(known) };
+                    let fake =
+                        Session { origin: Origin::Fake, fake: Some(file), state, ..Session::clone(known) };
                     self.next.sessions.insert(name, Arc::new(fake));
                 }
             }
@@ -359,12 +361,12 @@ impl Draft {
                 since,
             })
         });
-        let joined = old.is_some_and(|old| old.joined);
+        let origin = old.map(|old| old.origin).unwrap_or_default();
         let session = Session {
             name: name.clone(),
             classes: classes.into(),
             exports,
-            joined,
+            origin,
             fake: None,
             state,
             since,
@@ -378,7 +380,7 @@ impl Draft {
         if self.next.links.contains_key(name) {
             return true;
         }
-        let joined = self.next.sessions.get(&name.session).is_some_and(|session| session.joined);
+        let joined = self.next.sessions.get(&name.session).is_some_and(|session| session.origin.is_joined());
         if joined {
             let choice = Choice::of(&name.session, &name.binding, self.next.sessions.keys());
             let target = Target::Entrypoint { session: name.session.clone(), entrypoint: None, props: None };
@@ -391,8 +393,7 @@ impl Draft {
     fn follow_rules(&mut self) {
         let choose = |link: &Link| {
             let was = link.rule.as_ref()?;
-            let worker = link.worker.as_ref().unwrap_or(&link.name.binding);
-            let is = Choice::of(&link.name.session, worker, self.next.sessions.keys());
+            let is = Choice::of(&link.name.session, link.wanted(), self.next.sessions.keys());
             (*was != is).then(|| (link.clone(), is))
         };
         let moved: Vec<_> = self.next.links.values().filter_map(|link| choose(link)).collect();
@@ -454,7 +455,7 @@ impl Draft {
 }
 
 fn has_class(session: &Session, class: &str) -> Result<(), ChangeError> {
-    if session.joined || session.class(class).is_some() {
+    if session.origin.is_joined() || session.class(class).is_some() {
         return Ok(());
     }
     let nearest = Nearest::of(class, session.classes.iter().map(|class| &class.name));

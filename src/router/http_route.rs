@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use hyper::header::HeaderName;
+use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
@@ -14,16 +15,18 @@ use super::http::{
 };
 use super::link::{Link, LinkName, Target};
 use super::switch::{Cuttable, Shared, Ticket, Waits};
-use super::table::{Links, Route, Snapshot};
+use super::table::{Route, Snapshot};
 use crate::session::Generation;
 
 /// Which of its sockets a generation takes an event at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Door {
     /// The one of the link's entrypoint.
     Entrypoint,
     /// The one for what comes from outside. These events are over no link, so they are in no count.
     Front,
+    /// That of an entrypoint, for what comes from outside. These are in no count, either.
+    Export(String),
 }
 
 /// Routes the HTTP events of one link by the snapshot of their moment.
@@ -64,9 +67,10 @@ impl LinkRoute {
             Route::Gone => Err(NotNow::Never(RouteError::Unavailable(snapshot.gone(&self.link)))),
             Route::Parked(_, why) => Err(NotNow::For(why)),
             Route::Ready(link, generation) => {
-                let upstream = match self.door {
+                let upstream = match &self.door {
                     Door::Entrypoint => entrypoint(&link, &generation),
                     Door::Front => front(&link, &generation),
+                    Door::Export(name) => export(Some(name), None, &generation),
                 };
                 let upstream = upstream.map_err(NotNow::Never)?;
                 if let Some(refused) = refused.filter(|refused| refused.upstream.socket == upstream.socket) {
@@ -76,11 +80,12 @@ impl LinkRoute {
                     )));
                 }
                 let lease = Arc::new(EventLease {
+                    shared: self.shared.clone(),
                     cut: self.shared.cuttable(&link.name, link.revision),
                     _ticket: self.shared.ticket(&link, &generation),
-                    links: self.shared.links.clone(),
-                    generation: generation.clone(),
-                    counted: self.counted().cloned(),
+                    is_counted: self.counted().is_some(),
+                    link,
+                    generation,
                 });
                 Ok(Routed { upstream, lease })
             }
@@ -126,7 +131,7 @@ impl LinkRoute {
         let limits = &self.shared.settings.limits;
         let count = self.waiting.fetch_add(1, Relaxed) + 1;
         let total = self.waiting_bytes.fetch_add(bytes, Relaxed) + bytes;
-        let waiting = Waiting { route: self, bytes, _waits: self.shared.wait() };
+        let waiting = Waiting { route: self, bytes, _waits: self.shared.wait(&self.link) };
         if count > limits.parked_calls || total > limits.parked_bytes {
             let text =
                 format!("Too many events wait for the target of {}: {count}, with {total} bytes.", self.link);
@@ -166,11 +171,20 @@ fn entrypoint(link: &Link, generation: &Generation) -> Result<Upstream, RouteErr
             return Err(RouteError::Unsupported(text));
         }
     };
-    if let Some(socket) = generation.http_sockets.get(entrypoint).filter(|_| props.is_none()) {
-        return over_http(socket, generation);
+    export(entrypoint.as_ref(), props.as_ref(), generation)
+}
+
+fn export(
+    entrypoint: Option<&String>,
+    props: Option<&Value>,
+    generation: &Generation,
+) -> Result<Upstream, RouteError> {
+    let entrypoint = entrypoint.cloned();
+    if let Some(socket) = generation.http_sockets.get(&entrypoint).filter(|_| props.is_none()) {
+        return over_http(socket, false, generation);
     }
     let service = generation.services.of(entrypoint.as_deref()).to_owned();
-    let asked = Asked { service, entrypoint: entrypoint.clone(), props: props.clone() };
+    let asked = Asked { service, entrypoint, props: props.cloned() };
     let speaks = Speaks::Capnp(Arc::new(asked));
     Ok(Upstream { socket: generation.debug_port.clone(), speaks, label: label(generation) })
 }
@@ -178,17 +192,21 @@ fn entrypoint(link: &Link, generation: &Generation) -> Result<Upstream, RouteErr
 /// The socket for what comes from outside, where there is one.
 fn front(link: &Link, generation: &Generation) -> Result<Upstream, RouteError> {
     match &generation.front_socket {
-        Some(socket) => over_http(socket, generation),
+        Some(socket) => over_http(socket, true, generation),
         None => entrypoint(link, generation),
     }
 }
 
-fn over_http(socket: &Path, generation: &Generation) -> Result<Upstream, RouteError> {
+fn over_http(socket: &Path, is_front: bool, generation: &Generation) -> Result<Upstream, RouteError> {
     let Generation { session, cf_header, .. } = generation;
     let Ok(cf_header) = HeaderName::try_from(cf_header) else {
         return Err(RouteError::Unsupported(format!("Session {session} has no header for `cf`.")));
     };
-    Ok(Upstream { socket: socket.into(), speaks: Speaks::Http { cf_header }, label: label(generation) })
+    Ok(Upstream {
+        socket: socket.into(),
+        speaks: Speaks::Http { cf_header, is_front },
+        label: label(generation),
+    })
 }
 
 fn label(generation: &Generation) -> Arc<str> {
@@ -211,8 +229,11 @@ impl HttpRoute for Routes {
             Err(NotNow::For(_)) => route.park(event).await,
             Err(NotNow::Never(error)) => Err(error),
         };
-        if let (Err(_), Some(shared)) = (&routed, route.counted()) {
-            shared.count_failed();
+        if let Err(error) = &routed {
+            route.shared.note_failure(&route.link, &error.to_string());
+            if let Some(shared) = route.counted() {
+                shared.count_failed();
+            }
         }
         routed
     }
@@ -220,10 +241,11 @@ impl HttpRoute for Routes {
 
 /// One HTTP event that is under way.
 struct EventLease {
+    shared: Arc<Shared>,
+    link: Arc<Link>,
     cut: Cuttable,
     _ticket: Ticket,
-    counted: Option<Arc<Shared>>,
-    links: Arc<Links>,
+    is_counted: bool,
     generation: Arc<Generation>,
 }
 
@@ -232,18 +254,21 @@ impl Lease for EventLease {
         self.cut.token()
     }
 
-    fn broken(&self, _why: &str) {
-        self.links.doubt(&self.generation);
-        if let Some(shared) = &self.counted {
-            shared.count_broken(1);
+    fn broken(&self, why: &str) {
+        let Generation { session, number, .. } = &*self.generation;
+        let text = format!("Generation {number} of session {session} ended while it was at work: {why}.");
+        self.shared.note_failure(&self.link.name, &text);
+        self.shared.links.doubt(&self.generation);
+        if self.is_counted {
+            self.shared.count_broken(1);
         }
     }
 }
 
 impl Drop for EventLease {
     fn drop(&mut self) {
-        if let Some(shared) = self.counted.as_ref().filter(|_| self.cut.token().is_cancelled()) {
-            shared.count_cut(1);
+        if self.is_counted && self.cut.token().is_cancelled() {
+            self.shared.count_cut(1);
         }
     }
 }

@@ -1,17 +1,22 @@
 //! Addresses of this machine at which sessions are reached from outside.
 
+use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use hyper::{Request, StatusCode};
 use tokio::net::TcpListener;
 
-use super::http;
+use super::directory;
+use super::hosts::{self, Asked, Hosts, Meant};
+use super::http::{self, Choose, Led, Page};
 use super::http_route::{Door, LinkRoute, Routes};
 use super::link::LinkName;
 use super::serve::{Face, Router};
 use super::switch::Shared;
+use super::table::Snapshot;
 use crate::session::SessionName;
 
 /// Out of file descriptors: wait for some to come back rather than spin.
@@ -20,19 +25,99 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 /// An address that is listened at. Dropping it takes no more connections; those that are there go on.
 pub struct Ingress {
     shared: Arc<Shared>,
-    ingress: Arc<http::Ingress<Routes>>,
+    led: Arc<Led<Routes>>,
     _face: Face,
 }
 
 impl Ingress {
     /// Events that begin from now on go to that session.
     pub fn lead(&self, session: SessionName) {
-        self.ingress.lead(route(&self.shared, session));
+        self.led.lead(route(&self.shared, session, Door::Front));
     }
 }
 
-fn route(shared: &Arc<Shared>, session: SessionName) -> Routes {
-    Routes(Arc::new(LinkRoute::new(shared.clone(), LinkName::direct(session), Door::Front)))
+fn route(shared: &Arc<Shared>, session: SessionName, door: Door) -> Routes {
+    Routes(Arc::new(LinkRoute::new(shared.clone(), LinkName::direct(session), door)))
+}
+
+/// The one port at which all sessions are reached by their hosts. Dropping it takes no more connections.
+pub struct Front {
+    port: u16,
+    _face: Face,
+}
+
+impl Front {
+    /// The port, on both addresses of loopback.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where people reach each session of a snapshot, or one of its entrypoints. Not where another's host hides it.
+    pub fn urls(
+        port: u16,
+        snapshot: &Snapshot,
+    ) -> impl Fn(&SessionName, Option<&str>) -> Option<String> + use<> {
+        let hosts = Hosts::of(snapshot);
+        move |session, entrypoint| Some(directory::url(&hosts.shortest(session, entrypoint)?, port))
+    }
+}
+
+/// A session, and one of its entrypoints; `None` is the default export.
+type Reached = (SessionName, Option<String>);
+
+/// Chooses by the host.
+struct ByHost {
+    shared: Arc<Shared>,
+    port: u16,
+    hosts: Mutex<Arc<Hosts>>,
+    /// Events wait in order at the route of their session, so each is made once.
+    routes: Mutex<HashMap<Reached, Arc<Routes>>>,
+}
+
+/// Routes that are kept of sessions that may have gone; more are made anew.
+const ROUTES_KEPT: usize = 1_000;
+
+impl ByHost {
+    fn hosts(&self) -> Arc<Hosts> {
+        let snapshot = self.shared.links.load();
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        if !hosts.is_of(&snapshot) {
+            *hosts = Arc::new(Hosts::of(&snapshot));
+        }
+        hosts.clone()
+    }
+
+    fn route(&self, session: SessionName, entrypoint: Option<String>) -> Arc<Routes> {
+        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        if routes.len() >= ROUTES_KEPT {
+            routes.clear();
+        }
+        let door = entrypoint.clone().map_or(Door::Front, Door::Export);
+        let make = || Arc::new(route(&self.shared, session.clone(), door));
+        routes.entry((session.clone(), entrypoint)).or_insert_with(make).clone()
+    }
+}
+
+impl Choose for Arc<ByHost> {
+    type Route = Routes;
+
+    fn choose<B>(&self, request: &Request<B>) -> Result<Arc<Routes>, Page> {
+        let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+        let asked = hosts::asked(method, uri, headers, self.port)
+            .map_err(|why| directory::refused(why, self.port))?;
+        let hosts = self.hosts();
+        let Asked::Name(typed) = asked else {
+            let status = if uri.path() == "/" { StatusCode::OK } else { StatusCode::NOT_FOUND };
+            return Err(directory::listing(&hosts, self.port, status, None, headers));
+        };
+        match hosts.find(&typed) {
+            Meant::Session(session, entrypoint) => Ok(self.route(session, entrypoint)),
+            other => {
+                let missed = directory::missed(&hosts, &typed, &other);
+                Err(directory::listing(&hosts, self.port, StatusCode::NOT_FOUND, Some(&missed), headers))
+            }
+        }
+    }
 }
 
 impl Router {
@@ -41,23 +126,68 @@ impl Router {
     /// # Errors
     /// Somebody listens there already, or this user may not.
     pub fn serve_ingress(&self, address: SocketAddr, session: SessionName) -> io::Result<Ingress> {
+        let led = Arc::new(Led::new(route(&self.shared, session, Door::Front)));
+        let face = self.take(vec![StdListener::bind(address)?], led.clone())?;
+        Ok(Ingress { shared: self.shared.clone(), led, _face: face })
+    }
+
+    /// Listens at a port of loopback, or at a free one; browsers and curl reach all sessions there, by their hosts.
+    ///
+    /// # Errors
+    /// Somebody listens there already, or this user may not.
+    pub fn serve_front(&self, port: Option<u16>) -> io::Result<Front> {
+        let listeners = bind(port)?;
+        let port = listeners
+            .first()
+            .map_or(Ok(0), |listener| listener.local_addr().map(|address| address.port()))?;
+        let by_host =
+            ByHost { shared: self.shared.clone(), port, hosts: Mutex::default(), routes: Mutex::default() };
+        Ok(Front { port, _face: self.take(listeners, Arc::new(by_host))? })
+    }
+
+    fn take<C: Choose>(&self, listeners: Vec<StdListener>, choose: C) -> io::Result<Face> {
         let (handle, upstreams) = self.thread();
-        let route = route(&self.shared, session);
-        let ingress = http::Ingress::new(route, upstreams.clone(), self.lifetime.clone());
-        let listener = std::net::TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
+        let ingress = http::Ingress::new(choose, upstreams.clone(), self.lifetime.clone());
         let _enter = handle.enter();
-        let listener = TcpListener::from_std(listener)?;
-        let accepting = {
+        let mut accepting = Vec::new();
+        for listener in listeners {
+            listener.set_nonblocking(true)?;
+            let (address, listener) = (listener.local_addr()?, TcpListener::from_std(listener)?);
             let ingress = ingress.clone();
-            async move {
+            accepting.push(async move {
                 loop {
                     ingress.accept(accept(&listener, address).await);
                 }
-            }
+            });
+        }
+        let accepting = async move {
+            futures::future::join_all(accepting).await;
+            std::future::pending().await
         };
-        let face = self.until_stopped(accepting, || ());
-        Ok(Ingress { shared: self.shared.clone(), ingress, _face: face })
+        Ok(self.until_stopped(accepting, || ()))
+    }
+}
+
+/// How often to look for a port that is free on both addresses.
+const TRIES: usize = 32;
+
+/// Both addresses of loopback: browsers take either for `*.localhost`, and who listens at the other gets what is meant
+/// for us.
+fn bind(port: Option<u16>) -> io::Result<Vec<StdListener>> {
+    let mut tries = 0;
+    loop {
+        let first = StdListener::bind((Ipv4Addr::LOCALHOST, port.unwrap_or_default()))?;
+        match StdListener::bind((Ipv6Addr::LOCALHOST, first.local_addr()?.port())) {
+            Ok(second) => return Ok(vec![first, second]),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                tries += 1;
+                if port.is_some() || tries == TRIES {
+                    return Err(error);
+                }
+            }
+            // A machine without IPv6.
+            Err(_) => return Ok(vec![first]),
+        }
     }
 }
 

@@ -300,6 +300,13 @@ pub struct Link {
     pub since: Instant,
 }
 
+impl Link {
+    /// The worker's name that the rules look for, where they choose.
+    pub fn wanted(&self) -> &str {
+        self.worker.as_ref().unwrap_or(&self.name.binding)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

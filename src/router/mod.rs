@@ -1,11 +1,15 @@
 //! Links, and the way of an event along one: the table, and what a change of it means.
 
 pub mod change;
+mod directory;
+mod failures;
 mod handler;
+mod hosts;
 pub mod http;
 mod http_route;
 mod ingress;
 pub mod link;
+mod origin;
 pub mod retarget;
 pub mod rule;
 mod serve;
@@ -13,9 +17,11 @@ pub mod switch;
 pub mod table;
 
 pub use change::{Change, ChangeError};
+pub use failures::Failure;
 pub use handler::{Offered, ServeError, Served};
-pub use ingress::Ingress;
+pub use ingress::{Front, Ingress};
 pub use link::{Aim, Kind, Link, LinkName, LinkTextError, Revision, Target};
+pub use origin::Origin;
 pub use retarget::{Barrier, Leases, Moved, retarget};
 pub use rule::Choice;
 pub use serve::{Face, Router};

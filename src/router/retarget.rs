@@ -57,7 +57,7 @@ pub async fn retarget(
             | Change::Seek { link, .. }
             | Change::DropLink(link) => Some(link.clone()),
             Change::Adopt(_)
-            | Change::JoinSession(_)
+            | Change::JoinSession(..)
             | Change::DefineSession { .. }
             | Change::DefineFake { .. }
             | Change::DropSession(_) => None,

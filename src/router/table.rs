@@ -12,6 +12,8 @@ use tokio::sync::watch;
 
 use super::change::{Change, ChangeError, Draft};
 use super::link::{Link, LinkName, Revision};
+use super::origin::Origin;
+use super::rule::Choice;
 use crate::net::Endpoint;
 use crate::rpc::FastMap;
 use crate::session::project::Storage;
@@ -35,9 +37,8 @@ pub struct Session {
     pub classes: Arc<[Class]>,
     /// What its script exports, where that is known.
     pub exports: Option<Arc<Exports>>,
-    /// Whether it joined by itself. Then nobody said what it calls and what it offers: links come as it calls, and
-    /// every export may be one.
-    pub joined: bool,
+    /// How it came here.
+    pub origin: Origin,
     /// The file that it answers by, if it is a fake.
     pub fake: Option<Arc<Path>>,
     /// Whether it takes events.
@@ -47,6 +48,18 @@ pub struct Session {
 }
 
 impl Session {
+    /// Its entrypoints, the default export first, as `default`. Where the exports are not known, those that plain HTTP
+    /// reaches.
+    pub fn entrypoint_names(&self) -> Vec<String> {
+        if let Some(exports) = &self.exports {
+            return exports.entrypoint_names().map(str::to_owned).collect();
+        }
+        let SessionState::Up(generation) = &self.state else { return Vec::new() };
+        let mut names: Vec<_> = generation.http_sockets.keys().collect();
+        names.sort();
+        names.into_iter().map(|name| name.clone().unwrap_or_else(|| "default".to_owned())).collect()
+    }
+
     /// The class of that name.
     pub fn class(&self, name: &str) -> Option<&Class> {
         self.classes.iter().find(|class| class.name == name)
@@ -105,14 +118,15 @@ impl Snapshot {
 
     /// The session that an operator means by a name: that very one, or the only one of that name in any scope.
     pub fn meant(&self, name: SessionName) -> SessionName {
-        if name.scope().is_some() || self.sessions.contains_key(&name) {
-            return name;
-        }
-        let mut alike = self.sessions.keys().filter(|known| known.name() == name.name());
-        match (alike.next(), alike.next()) {
-            (Some(only), None) => only.clone(),
-            _ => name,
-        }
+        name.meant_among(self.sessions.keys())
+    }
+
+    /// Whether that change could be made, by itself.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn allows(&self, change: Change) -> Result<(), ChangeError> {
+        Draft::apply(self, vec![change]).map(drop)
     }
 
     /// All links, by name. The direct ways to sessions are none.
@@ -160,6 +174,16 @@ impl Snapshot {
             Nearest(Some(_)) => format!("There is no {what} {name}{like} {all}"),
             Nearest(None) => format!("There is no {what} {name}. {all}"),
         }
+    }
+
+    /// Another session of the name of a link's target which takes events, where the target does not.
+    pub(in crate::router) fn instead(&self, link: &LinkName) -> Option<SessionName> {
+        let link = self.links.get(link)?;
+        // Where the rules do not choose, they name all.
+        let target = link.rule.as_ref().map_or(Some(link.target.session()), Choice::session)?;
+        let is_up = |session: &&Arc<Session>| matches!(session.state, SessionState::Up(_));
+        let alike = |session: &&Arc<Session>| session.name.name() == target.name() && session.name != *target;
+        self.sessions().into_iter().filter(is_up).find(alike).map(|session| session.name.clone())
     }
 
     /// Whether new events go to a generation with this debug port.

@@ -51,6 +51,19 @@ impl SessionName {
         self.name == FAKE && self.scope().is_some_and(numbered)
     }
 
+    /// The session that an operator means by this name: that very one, or the only one of that name in any scope.
+    #[must_use]
+    pub fn meant_among<'a>(self, mut known: impl Iterator<Item = &'a Self> + Clone) -> Self {
+        if self.scope.is_some() || known.clone().any(|known| *known == self) {
+            return self;
+        }
+        let mut alike = known.by_ref().filter(|known| known.name == self.name);
+        match (alike.next(), alike.next()) {
+            (Some(only), None) => only.clone(),
+            _ => self,
+        }
+    }
+
     /// What stands after the `@`.
     pub fn scope(&self) -> Option<&str> {
         self.scope.as_deref()

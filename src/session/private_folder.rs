@@ -16,6 +16,11 @@ pub(super) fn make_private(folder: &Path) -> Result<(), RuntimeDirError> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(failed("create", folder)(error)),
     }
+    check_private(folder)
+}
+
+/// Refuses a folder that others could reach into.
+pub(super) fn check_private(folder: &Path) -> Result<(), RuntimeDirError> {
     // Without following a link: somebody may have put one there before us.
     let meta = folder.symlink_metadata().map_err(failed("look at", folder))?;
     let refuse = |why: String, hint: &str| {

@@ -23,7 +23,7 @@ pub const BASE_VARIABLE: &str = "JACKFIELD_RUNTIME_DIR";
 /// What `sockaddr_un` holds on macOS, the smallest of our systems, without the closing zero.
 const MAX_SOCKET_PATH: usize = 103;
 /// The longest name that [`RuntimeDir`] gives to a socket: `g-`, 12 hex digits, a start, an index.
-const LONGEST_NAME: usize = 2 + 12 + 1 + 20 + 1 + 5;
+const LONGEST_NAME: usize = 2 + HASH_DIGITS + 1 + 20 + 1 + 5;
 /// Enough for thousands of children; a larger file is not one of ours.
 const MAX_LEDGER_BYTES: u64 = 1 << 20;
 
@@ -278,7 +278,7 @@ impl Drop for RuntimeDir {
 
 /// Where the folders of all projects lie. `XDG_RUNTIME_DIR` counts only if it is there and ours: after `su` it often
 /// names the folder of somebody else.
-fn base() -> PathBuf {
+pub(super) fn base() -> PathBuf {
     let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let us = rustix::process::geteuid().as_raw();
     let ours = |folder: &PathBuf| folder.metadata().is_ok_and(|meta| meta.is_dir() && meta.uid() == us);
@@ -308,10 +308,12 @@ fn locate(project: &Path) -> Result<PathBuf, RuntimeDirError> {
     Ok(project.file_name().map(|name| folder.join(name)).unwrap_or(folder))
 }
 
-/// 48 bits: a project has few links, and a clash would only make the second bind fail.
+/// In hexadecimal: 48 bits. A project has few links, and a clash would only make the second bind fail.
+pub(super) const HASH_DIGITS: usize = 12;
+
 fn short_hash(text: &str) -> String {
     let mut digits = hex::encode(Sha256::digest(text.as_bytes()));
-    digits.truncate(12);
+    digits.truncate(HASH_DIGITS);
     digits
 }
 

@@ -89,6 +89,7 @@ impl Bench {
         {
             text.replace_range(at..at + 4 + 12, "[RUN]");
         }
+        let text = text.replace("\"at_ms\":", "\"since_ms\":");
         let mut words: Vec<String> = text.split("\"since_ms\":").map(str::to_owned).collect();
         for word in words.iter_mut().skip(1) {
             *word = format!("[TIME]{}", word.trim_start_matches(|c: char| c.is_ascii_digit()));
@@ -119,11 +120,81 @@ async fn help_says_what_there_is() {
         &["reload", "--help"],
         &["ls", "--help"],
         &["links", "--help"],
+        &["explain", "--help"],
         &["retarget", "--help"],
         &["down", "--help"],
+        &["doctor", "--help"],
+        &["completions", "--help"],
         &["--version"],
     ];
     bench.snapshot("help", commands).await;
+}
+
+#[tokio::test]
+async fn every_shell_gets_its_completions() {
+    let bench = Bench::without_daemon();
+    for (shell, part) in
+        [("bash", "complete -F _jackfield"), ("zsh", "#compdef jackfield"), ("fish", "complete -c jackfield")]
+    {
+        let Outcome { code, out, err } = bench.run(&["completions", shell]).await;
+        assert!(
+            code == 0 && err.is_empty() && out.contains(part) && out.contains("retarget"),
+            "{shell}: {err}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn doctor_says_what_is_the_matter_and_what_to_do() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let bench = Bench::with_daemon();
+    let registry = bench.base().join("registry");
+    std::fs::create_dir(&registry).unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let entry = serde_json::json!({
+        "debugPortAddress": free.to_string(), "defaultEntrypointService": "a", "userWorkerService": "a"
+    });
+    std::fs::write(registry.join("late"), entry.to_string()).unwrap();
+    std::fs::write(registry.join("old"), r#"{"protocol":"http","host":"localhost","port":1}"#).unwrap();
+    let left = bench.base().join("0123456789ab");
+    std::fs::create_dir(&left).unwrap();
+    std::fs::write(left.join("lock"), "2147483647\n/gone/jackfield.toml\n").unwrap();
+    let told = |out: &str| -> Vec<(String, String, String)> {
+        let told: serde_json::Value = serde_json::from_str(out).unwrap();
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let checks = told["checks"].as_array().unwrap();
+        checks
+            .iter()
+            .map(|check| (text(&check["mark"]), text(&check["topic"]), text(&check["what"])))
+            .collect()
+    };
+    let doctor = || async {
+        let mut command = bench.command(&["doctor", "--json"]);
+        command.env("JACKFIELD_WORKERD", crate::support::workerd::workerd_path());
+        command.env("JACKFIELD_INGRESS_PORT", "none");
+        bench.finish(command).await
+    };
+    let Outcome { code, out, .. } = doctor().await;
+    let all = told(&out);
+    for (mark, topic, part) in [
+        ("ok", "workerd", "named by JACKFIELD_WORKERD"),
+        ("warning", "node", "not on PATH"),
+        ("ok", "folder", "for this user alone"),
+        ("warning", "folder", "was left by a daemon of /gone/jackfield.toml"),
+        ("warning", "daemon", "it is version 0.0.0"),
+        ("error", "ports", "JACKFIELD_INGRESS_PORT is `none`"),
+        ("warning", "registry", "late is registered at"),
+        ("warning", "registry", "written by a version without a debug port"),
+    ] {
+        let fits = |(a, b, c): &(String, String, String)| a == mark && b == topic && c.contains(part);
+        assert!(all.iter().any(fits), "{mark} {topic} {part}: {out}");
+    }
+    assert_eq!(code, 1);
+    std::fs::set_permissions(bench.base(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(told(&doctor().await.out).iter().any(|(mark, topic, what)| {
+        mark == "error" && topic == "folder" && what.contains("others may enter it")
+    }));
 }
 
 #[tokio::test]
@@ -159,6 +230,27 @@ async fn lists_are_tables_for_people_and_json_for_programs() {
     let bench = Bench::with_daemon();
     let commands: &[&[&str]] = &[&["ls"], &["ls", "--json"], &["links"], &["links", "--json"]];
     bench.snapshot("lists", commands).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn explanations_name_the_rule_and_everybody_who_was_not_taken() {
+    let bench = Bench::with_daemon();
+    let commands: &[&[&str]] = &[
+        &["explain", "web/API"],
+        &["explain", "web/api", "--json"],
+        &["explain", "web/ROOMS"],
+        &["explain", "site/api"],
+        &["explain", "site/web"],
+        &["explain", "site/wbe"],
+        &["explain", "site/old"],
+        &["explain", "api@blue"],
+        &["explain", "site"],
+        &["explain", "api"],
+        &["explain", "wbe/API"],
+        &["explain", "web/APL"],
+        &["explain", "web/"],
+    ];
+    bench.snapshot("explain", commands).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -77,7 +77,9 @@ async fn a_client_sees_and_moves_what_the_operator_has() {
     assert_eq!(client.status().await.unwrap().sessions_up, 2);
     let sessions = client.sessions().await.unwrap().sessions;
     let states: Vec<_> = sessions.iter().map(|row| (row.session.to_string(), row.state)).collect();
-    let expected = [("api@blue", State::Up), ("api@green", State::Starting), ("web", State::Up)];
+    let starting = State::Starting;
+    let expected =
+        [("api@blue", State::Up), ("api@green", starting), ("site@main", starting), ("web", State::Up)];
     assert_eq!(states, expected.map(|(name, state)| (name.to_owned(), state)));
 
     let before = client.links().await.unwrap();
@@ -91,7 +93,7 @@ async fn a_client_sees_and_moves_what_the_operator_has() {
         other => panic!("{other:?}"),
     }
     assert_eq!(client.reload().await.unwrap().revision, changed.revision);
-    assert_eq!(client.down().await.unwrap().sessions.len(), 3);
+    assert_eq!(client.down().await.unwrap().sessions.len(), 4);
 }
 
 #[tokio::test]
@@ -103,11 +105,13 @@ async fn the_json_is_what_scripts_were_promised() {
         "revision": daemon.desk.revision(),
         "links": [
             {
-                "link": "web/API", "kind": "service", "target": "api@blue", "props": {"tenant": 7},
+                "link": "web/API", "kind": "service", "rule": null, "target": "api@blue",
+                "props": {"tenant": 7},
                 "accepts_props": false, "revision": 1, "state": "up", "why": null, "fake": null, "leases": 2
             },
             {
-                "link": "web/ROOMS", "kind": "actor", "target": "api@blue#Room", "props": null,
+                "link": "web/ROOMS", "kind": "actor", "rule": null, "target": "api@blue#Room",
+                "props": null,
                 "accepts_props": false, "revision": 1, "state": "up", "why": null, "fake": null, "leases": 2
             }
         ]

@@ -41,7 +41,7 @@ export default {
 "#;
 
 /// A raw exchange; the answer up to its end, or up to `until`.
-async fn exchange(port: u16, request: &str, until: Option<&str>) -> (TcpStream, String) {
+pub async fn exchange(port: u16, request: &str, until: Option<&str>) -> (TcpStream, String) {
     let exchange = async {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();

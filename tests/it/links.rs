@@ -106,7 +106,7 @@ impl Model {
                 old.is_none_or(|old| old.0 == target.kind())
             }
             Change::DropLink(link) => self.links.remove(&link.to_string()).is_some(),
-            Change::Adopt(_) | Change::JoinSession(_) | Change::Seek { .. } => {
+            Change::Adopt(_) | Change::JoinSession(..) | Change::Seek { .. } => {
                 unreachable!("not among those tried here")
             }
             Change::DefineSession { session, classes, .. } => {
@@ -389,7 +389,7 @@ async fn a_retarget_is_in_force_everywhere_before_anything_is_cut() {
 }
 
 fn join(name: &str) -> Change {
-    Change::JoinSession(session(name))
+    Change::JoinSession(session(name), jackfield::router::Origin::Run)
 }
 
 fn leads_to(links: &Links, name: &str) -> Result<String, String> {

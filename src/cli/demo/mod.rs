@@ -181,6 +181,7 @@ async fn start(
         output: Arc::new(Silent),
         watcher: Arc::new(Silent),
         registries: Vec::new(),
+        ingress: None,
     };
     let (daemon, worker) = Daemon::start(parts).await?;
     let link = LINK.parse().map_err(Failure::failed)?;

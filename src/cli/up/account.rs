@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::cli::reload;
 use crate::cli::screen::{self, BAD, FAINT, GOOD, STRONG};
 use crate::control::Problem;
-use crate::control::shape::{LinkRow, Reloaded, SessionRow};
+use crate::control::shape::{LinkRow, Reloaded, SessionRow, Status};
 use crate::session::project::Origin;
 use crate::session::workerd::Workerd;
 use crate::session::{OutputSink, Project, SessionName, SessionSink, SessionState, Stream};
@@ -52,9 +52,16 @@ impl Account {
         }
     }
 
-    pub(super) fn ready(&self, took: Duration, sessions: &[SessionRow], links: &[LinkRow], control: &Path) {
+    pub(super) fn ready(
+        &self,
+        took: Duration,
+        status: &Status,
+        sessions: &[SessionRow],
+        links: &[LinkRow],
+        control: &Path,
+    ) {
         if self.as_json {
-            self.event("ready", json!({ "control": control, "sessions": sessions, "links": links }));
+            self.event("ready", json!({ "control": control, "ingress": status.ingress, "sessions": sessions, "links": links }));
             return;
         }
         for SessionRow { session, url, .. } in sessions {
@@ -64,6 +71,9 @@ impl Account {
         }
         for LinkRow { link, target, .. } in links {
             screen::note(&format!("{link} {FAINT}→{FAINT:#} {target}"));
+        }
+        if let Some(ingress) = &status.ingress {
+            screen::note(&format!("{FAINT}all sessions are listed at{FAINT:#} {STRONG}{ingress}{STRONG:#}"));
         }
         let took = took.as_secs_f64();
         screen::note(&format!("{GOOD}ready{GOOD:#} in {took:.1} s; Ctrl-C stops everything"));

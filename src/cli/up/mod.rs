@@ -38,6 +38,7 @@ struct Prepared {
     workerd: PathBuf,
     grace: Duration,
     trace_frames: Option<PathBuf>,
+    ingress: Option<u16>,
     account: Arc<Account>,
     began: Instant,
     /// Whether it was started for a command, and may go when nothing runs.
@@ -48,14 +49,15 @@ struct Prepared {
 
 /// Blocks until the project has been stopped.
 pub(super) fn run(settings: UpSettings, as_json: bool) -> Result<(), Failure> {
-    let UpSettings { place, trace_frames, grace } = settings;
+    let UpSettings { place, trace_frames, grace, ingress } = settings;
     let began = Instant::now();
     let project = Project::load(&place.file)
         .map_err(|error| Failure::project(error).hint("nothing was started; put it right and try again"))?;
     // Without a runtime: it may block for as long as npm downloads, and Ctrl-C should simply end it.
     let options = workerd::Options::from_env(&project.root).map_err(Failure::failed)?;
     let found = workerd::locate(&options, &mut FetchBar::default()).map_err(Failure::failed)?;
-    run_project(project, Found { workerd: found, began, grace, trace_frames, watched: None }, as_json)
+    let found = Found { workerd: found, began, grace, trace_frames, ingress, watched: None };
+    run_project(project, found, as_json)
 }
 
 /// With what a project is run.
@@ -64,24 +66,35 @@ pub(super) struct Found {
     pub(super) began: Instant,
     pub(super) grace: Duration,
     pub(super) trace_frames: Option<PathBuf>,
+    /// A free port if it is not said.
+    pub(super) ingress: Option<u16>,
     /// What is made again when its sources change.
     pub(super) watched: Option<Arc<Request>>,
 }
 
 /// Blocks until the project has been stopped.
 pub(super) fn run_project(project: Project, found: Found, as_json: bool) -> Result<(), Failure> {
-    let Found { workerd, began, grace, trace_frames, watched } = found;
+    let Found { workerd, began, grace, trace_frames, ingress, watched } = found;
     let account = Arc::new(Account::new(&project, as_json));
     account.begins(&project, &workerd);
     let workerd = workerd.path;
-    let prepared =
-        Prepared { project, workerd, grace, trace_frames, account, began, in_background: false, watched };
+    let prepared = Prepared {
+        project,
+        workerd,
+        grace,
+        trace_frames,
+        ingress,
+        account,
+        began,
+        in_background: false,
+        watched,
+    };
     super::runtime()?.block_on(prepared.run())
 }
 
 /// The same for a command that needs a daemon. Its standard output tells that command when it is ready, and is closed
 /// then.
-pub(super) fn in_background(place: Place) -> Result<(), Failure> {
+pub(super) fn in_background(place: Place, ingress: Option<u16>) -> Result<(), Failure> {
     let began = Instant::now();
     let there = place.file.exists();
     let project = match there {
@@ -103,6 +116,7 @@ pub(super) fn in_background(place: Place) -> Result<(), Failure> {
         workerd,
         grace,
         trace_frames: None,
+        ingress,
         account,
         began,
         in_background: true,
@@ -126,7 +140,7 @@ impl Prepared {
     }
 
     async fn start(self) -> Result<Started, Failure> {
-        let Self { project, workerd, grace, trace_frames, account, began, .. } = self;
+        let Self { project, workerd, grace, trace_frames, ingress, account, began, .. } = self;
         let runtime = RuntimeDir::claim(&project.file).map_err(Failure::failed)?;
         let socket = RuntimeDir::control_socket(runtime.folder());
         let router = router(trace_frames.as_deref())?;
@@ -135,9 +149,15 @@ impl Prepared {
         let times = Times { drain: grace, ..Times::default() };
         let (output, watcher) = (account.clone(), account.clone());
         let registries = registry::defaults();
-        let parts = Parts { project, workerd, times, runtime, router, output, watcher, registries };
+        let parts = Parts { project, workerd, times, runtime, router, output, watcher, registries, ingress };
         let (daemon, worker) = Daemon::start(parts).await?;
-        account.ready(began.elapsed(), &daemon.sessions().sessions, &daemon.links().links, &socket);
+        account.ready(
+            began.elapsed(),
+            &daemon.status(),
+            &daemon.sessions().sessions,
+            &daemon.links().links,
+            &socket,
+        );
         Ok(Started { daemon, worker, listener })
     }
 }

@@ -1,6 +1,7 @@
 //! The daemon itself: sessions, table and faces put together, and the operator in front of them.
 
 mod faces;
+mod facts;
 mod fakes;
 mod joined;
 mod plan;
@@ -16,20 +17,22 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::explain;
 use super::operator::Operator;
 use super::problem::{Code, Problem};
 use super::rows;
 use super::shape::{
-    Attach, Attached, ChangeRequest, Changed, Events, FakeRequest, Links as LinkRows, Move, Reloaded, Run,
-    Running, Sessions as SessionRows, Status, Stopped, millis,
+    Attach, Attached, ChangeRequest, Changed, Events, Explanation, FakeRequest, Links as LinkRows, Move,
+    Reloaded, Run, Running, Sessions as SessionRows, Status, Stopped, millis,
 };
 use crate::router::switch::Counts;
-use crate::router::{Aim, Change, Face, LinkName, Links, Moved, Revision, Router, retarget};
+use crate::router::{Aim, Change, Face, Front, LinkName, Links, Moved, Revision, Router, Snapshot, retarget};
 use crate::session::{
     Host, OutputSink, Project, RuntimeDir, SessionName, SessionSink, SessionState, Sessions, Times, survey,
 };
 
 use faces::Faces;
+use facts::Known;
 use fakes::{Fakes, Staged};
 use joined::{Ask, Joined};
 pub use worker::Worker;
@@ -53,6 +56,8 @@ pub struct Parts {
     pub watcher: Arc<dyn SessionSink>,
     /// Where sessions register that nobody runs for us.
     pub registries: Vec<PathBuf>,
+    /// Where browsers reach all sessions, by their hosts; a free port if it is not said.
+    pub ingress: Option<u16>,
 }
 
 /// The running daemon, as operators see it.
@@ -65,9 +70,12 @@ pub struct Daemon {
     port: PathBuf,
     /// Serves it.
     _tools: Face,
+    /// Where browsers reach all sessions.
+    front: Option<Front>,
     started: SystemTime,
     commands: mpsc::Sender<Command>,
     joined: joined::Handle,
+    registries: Arc<[PathBuf]>,
     stopping: CancellationToken,
     /// Changes that were begun; they are seen through even if who asked goes away.
     changes: TaskTracker,
@@ -96,7 +104,7 @@ impl Daemon {
     /// # Cancellation
     /// Dropping the future kills what was started.
     pub async fn start(parts: Parts) -> Result<(Arc<Self>, Worker), Problem> {
-        let Parts { project, workerd, times, runtime, router, output, watcher, registries } = parts;
+        let Parts { project, workerd, times, runtime, router, output, watcher, registries, ingress } = parts;
         let (runtime, table) = (Arc::new(runtime), router.links().clone());
         let failed = |error| Problem::new(Code::Failed, format!("cannot watch processes: {error}"));
         let host = Host::new(workerd, &project.root, runtime.clone(), output, times).map_err(failed)?;
@@ -106,6 +114,7 @@ impl Daemon {
         let tools = router.serve_sessions(&port).map_err(|error| {
             Problem::new(Code::Failed, format!("cannot listen at {}: {error}", port.display()))
         })?;
+        let front = front(&router, ingress)?;
         let fakes = Fakes::new(router.clone(), runtime.folder().to_owned());
         let faces = Faces::new(router.clone(), runtime.clone());
         let mut desk = Desk {
@@ -118,6 +127,7 @@ impl Daemon {
         desk.faces.bind(&project).map_err(wrong)?;
         desk.prepare(&plan::plan(None, &project, &table.snapshot()))?;
         let sink = Arc::new(Both { table: table.clone(), watcher });
+        let folders = registries.clone().into();
         let (joined, handle) = Joined::new(&router, sink.clone(), runtime, registries);
         let sessions = Sessions::start(host.clone(), sink, router.clone(), &project)
             .await
@@ -132,9 +142,11 @@ impl Daemon {
             fakes,
             port,
             _tools: tools,
+            front,
             started: SystemTime::now(),
             commands,
             joined: handle,
+            registries: folders,
             stopping: stopping.clone(),
             changes: TaskTracker::new(),
         };
@@ -172,6 +184,18 @@ impl Daemon {
         let (reply, answer) = oneshot::channel();
         self.commands.send(command(reply)).await.map_err(|_| worker::going_down())?;
         answer.await.map_err(|_| worker::going_down())
+    }
+
+    fn known(&self, now: &Snapshot) -> Known {
+        Known {
+            router: self.router.clone(),
+            project: self.project.load_full(),
+            registries: self.registries.clone(),
+            urls: self
+                .front
+                .as_ref()
+                .map(|front| -> facts::Urls { Box::new(Front::urls(front.port(), now)) }),
+        }
     }
 
     fn leases(&self) -> impl Fn(&LinkName) -> usize {
@@ -215,6 +239,7 @@ impl Operator for Daemon {
             pid: std::process::id(),
             project: self.project.load().file.clone(),
             port: self.port.clone(),
+            ingress: self.front.as_ref().map(|front| format!("http://localhost:{}/", front.port())),
             since_ms: millis(self.started),
             revision: snapshot.revision,
             sessions: sessions.len(),
@@ -225,14 +250,22 @@ impl Operator for Daemon {
     }
 
     fn sessions(&self) -> SessionRows {
-        rows::sessions(&self.table.snapshot(), |name| {
-            let listen = self.project.load().session(name)?.listen?;
-            Some(format!("http://{listen}"))
-        })
+        let now = self.table.snapshot();
+        rows::sessions(&now, &self.known(&now))
     }
 
     fn links(&self) -> LinkRows {
         rows::links(&self.table.snapshot(), self.leases())
+    }
+
+    async fn explain(&self, asked: String) -> Result<Explanation, Problem> {
+        let now = self.table.snapshot();
+        let known = self.known(&now);
+        // It reads registries, which may lie on a slow disk.
+        let explained = tokio::task::spawn_blocking(move || explain::explain(&asked, &now, &known));
+        explained
+            .await
+            .map_err(|error| Problem::new(Code::Failed, format!("it cannot be explained: {error}")))?
     }
 
     async fn change(&self, request: ChangeRequest) -> Result<Changed, Problem> {
@@ -295,6 +328,22 @@ impl Operator for Daemon {
     async fn down(&self) -> Result<Stopped, Problem> {
         self.stopping.cancel();
         self.ask(Command::Down).await
+    }
+}
+
+/// A port that nobody asked for is no reason not to start.
+fn front(router: &Router, port: Option<u16>) -> Result<Option<Front>, Problem> {
+    match (router.serve_front(port), port) {
+        (Ok(front), _) => Ok(Some(front)),
+        (Err(error), None) => {
+            tracing::warn!(%error, "there is no port for browsers");
+            Ok(None)
+        }
+        (Err(error), Some(port)) => {
+            let text = format!("cannot listen at port {port} of 127.0.0.1 and ::1 for browsers: {error}");
+            Err(Problem::new(Code::Failed, text)
+                .hint("give another --ingress-port, or 0 for one that is free"))
+        }
     }
 }
 

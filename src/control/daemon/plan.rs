@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde_json::Value;
 
 use super::faces::Face;
-use crate::router::{Change, Class, Link, LinkName, Snapshot, Target};
+use crate::router::{Change, Class, Link, LinkName, Origin, Snapshot, Target};
 use crate::session::{Project, SessionName, SessionSpec};
 
 /// The steps around the start of new processes.
@@ -47,7 +47,7 @@ pub(super) fn plan(old: Option<&Project>, new: &Project, now: &Snapshot) -> Plan
     }
     // Those that joined by themselves go by themselves, and so do fakes.
     let sessions = now.sessions();
-    let declared = sessions.iter().filter(|session| !session.joined && session.fake.is_none());
+    let declared = sessions.iter().filter(|session| session.origin == Origin::Project);
     let gone = declared.map(|session| &session.name).filter(|name| new.session(name).is_none());
     plan.after.extend(gone.cloned().map(Change::DropSession));
     let (had, has) = (old.map(faces).unwrap_or_default(), faces(new));
@@ -113,7 +113,7 @@ impl Plan {
 }
 
 fn is_offered(target: &Target, project: &Project, now: &Snapshot) -> bool {
-    if now.session(target.session()).is_some_and(|session| session.fake.is_some() || session.joined) {
+    if now.session(target.session()).is_some_and(|session| session.origin != Origin::Project) {
         return true;
     }
     project.session(target.session()).is_some_and(|spec| match target {
@@ -136,6 +136,11 @@ fn classes(spec: &SessionSpec) -> Vec<Class> {
 struct Declared {
     target: Target,
     accepts_props: bool,
+}
+
+/// Whether the file leads the link where it leads.
+pub(super) fn is_declared(project: &Project, link: &Link) -> bool {
+    declared(project).get(&link.name).is_some_and(|declared| declared.target == link.target)
 }
 
 fn declared(project: &Project) -> BTreeMap<LinkName, Declared> {
@@ -184,7 +189,7 @@ pub(super) fn relinked(changes: &[Change], now: &Snapshot) -> Vec<LinkName> {
             Change::DropSession(session) => names.extend(links_of(session, now)),
             Change::DefineSession { .. }
             | Change::DefineFake { .. }
-            | Change::JoinSession(_)
+            | Change::JoinSession(..)
             | Change::Adopt(_) => {}
         }
     }

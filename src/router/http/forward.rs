@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hyper::body::Incoming;
-use hyper::header::{HeaderValue, UPGRADE};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::header::{HOST, HeaderValue, UPGRADE};
+use hyper::http::uri::Scheme;
+use hyper::{Method, Request, Response, StatusCode, Uri};
 
 use super::body::{FaceBody, RequestBody, ResponseBody};
 use super::convert::{Converted, convert};
@@ -61,6 +62,9 @@ pub(super) async fn forward<R: Route>(
     let caller = (kind != EventKind::Fetch).then(|| hyper::upgrade::on(&mut request));
     let bytes = headers::size(request.headers());
     let mut request = request.map(RequestBody::new);
+    // A browser does not send the whole URL.
+    let short = request.uri().clone();
+    let whole = (kind != EventKind::Connect).then(|| whole(&request)).flatten();
     let mut refused: Option<Refusal> = None;
 
     loop {
@@ -80,15 +84,19 @@ pub(super) async fn forward<R: Route>(
             if refusal.upstream.socket == upstream.socket {
                 return page::refused(&refusal).into();
             }
-            if let Speaks::Http { cf_header } = &refusal.upstream.speaks {
+            if let Speaks::Http { cf_header, .. } = &refusal.upstream.speaks {
                 request.headers_mut().remove(cf_header);
             }
         }
         request.body_mut().hold(lease.clone());
+        if let Some(whole) = &whole {
+            let is_front = matches!(upstream.speaks, Speaks::Http { is_front: true, .. });
+            *request.uri_mut() = if is_front { short.clone() } else { whole.clone() };
+        }
 
         let sent = async {
             match &upstream.speaks {
-                Speaks::Http { cf_header } => {
+                Speaks::Http { cf_header, .. } => {
                     headers::put_cf(request.headers_mut(), cf_header, cf.as_ref());
                     send(upstreams, &upstream, request).await
                 }
@@ -127,6 +135,16 @@ pub(super) async fn forward<R: Route>(
             }
         }
     }
+}
+
+/// The URL of a request that does not have the whole one.
+fn whole<B>(request: &Request<B>) -> Option<Uri> {
+    if request.uri().scheme().is_some() {
+        return None;
+    }
+    let host = request.headers().get(HOST)?;
+    let path = request.uri().path_and_query()?.clone();
+    Uri::builder().scheme(Scheme::HTTP).authority(host.as_bytes()).path_and_query(path).build().ok()
 }
 
 fn kind(request: &Request<Incoming>) -> EventKind {

@@ -1,4 +1,4 @@
-//! The address of a session on this machine: what browsers and curl send there goes to its newest generation.
+//! The addresses of sessions on this machine: what browsers and curl send there goes to their newest generations.
 //!
 //! The router listens, and not the session's process: so the address is there while processes come and go, events wait
 //! for a process that is starting, and none is taken once the router drains.
@@ -15,6 +15,7 @@ use hyper::{Request, Version};
 use serde_json::json;
 
 use super::forward::{self, Forwarded, Then};
+use super::page::Page;
 use super::pool::Upstreams;
 use super::route::Route;
 use super::settings;
@@ -22,22 +23,49 @@ use super::stream::Stream;
 use super::upgrade::TunnelError;
 use crate::net::Lifetime;
 
-/// The ingress of one session.
-pub struct Ingress<R> {
-    route: ArcSwap<R>,
-    upstreams: Upstreams,
-    lifetime: Lifetime,
+/// Says where a request from outside goes.
+pub trait Choose: Send + Sync + 'static {
+    /// What it may go by.
+    type Route: Route;
+
+    /// The route of a request, or the answer to it.
+    fn choose<B>(&self, request: &Request<B>) -> Result<Arc<Self::Route>, Page>;
 }
 
-impl<R: Route> Ingress<R> {
-    /// An ingress whose events go by `route`.
-    pub fn new(route: R, upstreams: Upstreams, lifetime: Lifetime) -> Arc<Self> {
-        Arc::new(Self { route: ArcSwap::from_pointee(route), upstreams, lifetime })
+/// Everything goes one way, which may change.
+pub struct Led<R>(ArcSwap<R>);
+
+impl<R: Route> Led<R> {
+    /// Events go by `route`.
+    pub fn new(route: R) -> Self {
+        Self(ArcSwap::from_pointee(route))
     }
 
     /// Events that begin from now on go by `route`.
     pub fn lead(&self, route: R) {
-        self.route.store(Arc::new(route));
+        self.0.store(Arc::new(route));
+    }
+}
+
+impl<R: Route> Choose for Arc<Led<R>> {
+    type Route = R;
+
+    fn choose<B>(&self, _request: &Request<B>) -> Result<Arc<R>, Page> {
+        Ok(self.0.load_full())
+    }
+}
+
+/// The ingress of one session, or of several.
+pub struct Ingress<C> {
+    choose: C,
+    upstreams: Upstreams,
+    lifetime: Lifetime,
+}
+
+impl<C: Choose> Ingress<C> {
+    /// An ingress whose events go as `choose` says.
+    pub fn new(choose: C, upstreams: Upstreams, lifetime: Lifetime) -> Arc<Self> {
+        Arc::new(Self { choose, upstreams, lifetime })
     }
 
     /// Serves one connection that was accepted elsewhere, on the current runtime.
@@ -57,8 +85,10 @@ impl<R: Route> Ingress<R> {
         let service = service_fn(|mut request: Request<_>| async {
             // The version is a matter of each connection; ours to the session is always the same.
             *request.version_mut() = Version::HTTP_11;
-            let Forwarded { response, then } =
-                forward::forward(&*self.route.load_full(), &self.upstreams, cf.clone(), request).await;
+            let Forwarded { response, then } = match self.choose.choose(&request) {
+                Ok(route) => forward::forward(&*route, &self.upstreams, cf.clone(), request).await,
+                Err(page) => page.response().into(),
+            };
             if then.is_some() {
                 *next.lock().unwrap_or_else(PoisonError::into_inner) = then;
             }

@@ -6,8 +6,8 @@
 //! reach, for want of a socket or because it has props, is asked over its debug port: the event is converted, and the
 //! caller sees no difference.
 //!
-//! An ingress is the address at which people reach a session: what arrives there goes to the session's newest
-//! generation in the same way.
+//! An ingress is an address at which people reach a session, or several by their hosts: what arrives there goes to the
+//! newest generation in the same way.
 //!
 //! What always holds:
 //! - Nothing a worker can observe of the other worker is added or taken away: URL, header order within a name, reason
@@ -34,6 +34,7 @@ mod upgrade;
 mod websocket;
 
 pub use face::{CapnpSocket, FaceConfig, HttpFace};
-pub use ingress::Ingress;
+pub use ingress::{Choose, Ingress, Led};
+pub use page::Page;
 pub use pool::Upstreams;
 pub use route::{Asked, EventKind, EventMeta, Lease, Refusal, Route, RouteError, Routed, Speaks, Upstream};

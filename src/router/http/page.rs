@@ -1,7 +1,10 @@
 //! Answers of our own: what a calling worker gets when its event could not be served.
 
 use bytes::Bytes;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::{Response, StatusCode};
 
 use super::body::FaceBody;
@@ -9,6 +12,40 @@ use super::route::Refusal;
 
 /// Tells our answers from those of the target, and says which kind it is.
 pub(super) const ERROR_HEADER: HeaderName = HeaderName::from_static("jackfield-error");
+
+/// An answer of ours to people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Its status.
+    pub status: StatusCode,
+    /// What its body is.
+    pub content_type: &'static str,
+    /// Its body.
+    pub body: String,
+}
+
+impl Page {
+    /// It is of this moment, runs nothing, and goes into no frame.
+    pub(super) fn response(self) -> Response<FaceBody> {
+        const STATIC: [(HeaderName, HeaderValue); 4] = [
+            (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+            (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+            (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+            (
+                CONTENT_SECURITY_POLICY,
+                HeaderValue::from_static(
+                    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+                ),
+            ),
+        ];
+        let mut response = Response::new(FaceBody::text(Bytes::from(self.body)));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.extend(STATIC);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        response
+    }
+}
 
 /// A plain-text error of ours.
 pub(super) fn error(status: StatusCode, kind: &'static str, text: String) -> Response<FaceBody> {

@@ -67,6 +67,8 @@ pub enum Speaks {
     Http {
         /// The header in which that generation takes `cf`.
         cf_header: HeaderName,
+        /// Whether it takes requests as browsers send them: without the whole URL.
+        is_front: bool,
     },
     /// Cap'n Proto, as a debug port does: requests are converted.
     Capnp(Arc<Asked>),

@@ -23,7 +23,7 @@ pub(super) enum Pending {
     Port(ConnId),
     Entry(ConnId, EntryKey),
     /// Asked for one event, and dropped when the answer is there: the event holds the object by then.
-    Actor,
+    Actor(ConnId),
 }
 
 /// What an event needs from its target.
@@ -74,6 +74,7 @@ impl Caller {
             Route::Gone => {
                 self.shared.count_failed();
                 let why = self.shared.links.load().gone(&event.entry.link);
+                self.shared.note_failure(&event.entry.link, &why);
                 net.engine.fail(event.call, Exception::failed(why));
             }
             Route::Parked(_, why) => {
@@ -88,7 +89,7 @@ impl Caller {
     fn wait(&mut self, mut event: Parked) {
         if event.waits.is_none() {
             self.shared.count_parked();
-            event.waits = Some(self.shared.wait());
+            event.waits = Some(self.shared.wait(&event.entry.link));
         }
         self.park.push(event);
     }
@@ -98,6 +99,7 @@ impl Caller {
             Ok(wanted) => wanted,
             Err(reason) => {
                 self.shared.count_failed();
+                self.shared.note_failure(&link.name, &reason.reason);
                 return net.engine.fail(event.call, reason);
             }
         };
@@ -118,6 +120,7 @@ impl Caller {
             Wanted::Entry(EntryKey { service: Some(service), .. }) if !generation.services.has(&service) => {
                 self.shared.count_failed();
                 let text = format!("{} has no service {service} for others.", generation.session);
+                self.shared.note_failure(&link.name, &text);
                 net.engine.fail(event.call, Exception::failed(text));
             }
             Wanted::Entry(key) => self.start_on_entrypoint(net, event.call, index, key),
@@ -236,18 +239,22 @@ impl Caller {
     fn start_on_actor(&mut self, net: &mut Net, call: CallId, index: usize, class: &str, id: &str) {
         let Some(lease) = self.leases.get(index) else { return };
         let content = object::get_actor(&lease.generation.services.named, class, id);
+        let conn = lease.conn;
         let question = net.engine.call(&lease.port.cap, ask(1, content));
         let cap = net.engine.pipeline(question, &[0]);
         net.engine.forward(call, &cap);
         net.engine.release(cap);
-        self.pending.insert(question, Pending::Actor);
+        self.pending.insert(question, Pending::Actor(conn));
     }
 
     pub fn on_return(&mut self, net: &mut Net, question: QuestionId, result: Result<Incoming, Exception>) {
         let pending = self.pending.remove(&question);
         let mut caps = match result {
             Ok(incoming) => incoming.caps,
-            Err(_) => Vec::new(),
+            Err(reason) => {
+                self.note_refusal(&pending, &reason);
+                Vec::new()
+            }
         };
         let settled = match caps.is_empty() {
             true => None,
@@ -266,7 +273,7 @@ impl Caller {
                     .and_then(|lease| lease.entries.iter_mut().find(|(known, _)| known == key))
                     .map(|(_, e)| e)
             }
-            Some(Pending::Actor) | None => None,
+            Some(Pending::Actor(_)) | None => None,
         };
         match (slot, settled) {
             (Some(slot), Some(cap)) => {
@@ -281,6 +288,16 @@ impl Caller {
         net.engine.finish(question);
     }
 
+    /// The target knows no such name.
+    fn note_refusal(&self, pending: &Option<Pending>, reason: &Exception) {
+        let Some(Pending::Port(conn) | Pending::Entry(conn, _) | Pending::Actor(conn)) = pending else {
+            return;
+        };
+        if let Some(lease) = self.leases.iter().find(|lease| lease.conn == *conn) {
+            self.shared.note_failure(&lease.link, &reason.reason);
+        }
+    }
+
     fn drop_entry(&mut self, net: &mut Net, pending: &Option<Pending>) {
         match pending {
             Some(Pending::Entry(conn, key)) => {
@@ -293,7 +310,7 @@ impl Caller {
             Some(Pending::Port(conn)) => {
                 net.engine.close(*conn, Exception::disconnected("The debug port gave no answer."));
             }
-            Some(Pending::Actor) | None => {}
+            Some(Pending::Actor(_)) | None => {}
         }
     }
 
@@ -314,6 +331,10 @@ impl Caller {
             true => self.shared.count_cut(events),
             false => {
                 self.shared.count_broken(events);
+                if events > 0 {
+                    let text = hostile.map_or_else(|| lease.lost(), |reason| reason.reason.to_string());
+                    self.shared.note_failure(&lease.link, &text);
+                }
                 self.shared.links.doubt(&lease.generation);
             }
         }

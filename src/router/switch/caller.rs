@@ -145,7 +145,11 @@ impl Caller {
             (Ok(_), Object::Entry(_)) => Err(Exception::failed("Method not implemented.")),
         };
         match made {
-            Ok(entry) => {
+            Ok(mut entry) => {
+                if entry.link.is_direct() {
+                    // Who types a name may leave the scope out.
+                    entry.link = LinkName::direct(self.shared.links.load().meant(entry.link.session));
+                }
                 if self.adopts {
                     self.shared.links.adopt(&entry.link);
                 }
@@ -243,6 +247,7 @@ impl Caller {
         while let Some(event) = self.park.take_late(began_by) {
             self.shared.count_failed();
             let text = self.shared.no_target(&event.entry.link, &event.why);
+            self.shared.note_failure(&event.entry.link, &text);
             net.engine.fail(event.call, Exception::disconnected(text));
         }
     }

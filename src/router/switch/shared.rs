@@ -1,7 +1,7 @@
 //! What all callers' engines share: the links, the idle upstream connections, and who has to be told of changes.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::pool::Pool;
 use super::trace::TraceFile;
+use crate::router::failures::{Failure, Failures};
 use crate::router::{Link, LinkName, Links, Revision, Route};
-use crate::rpc::{Budget, Limits};
+use crate::rpc::{Budget, FastMap, Limits};
 use crate::session::{Generation, SessionName};
 
 /// How the faces behave.
@@ -87,8 +88,9 @@ pub struct Shared {
     lease_returned: Notify,
     draining: CancellationToken,
     counters: Counters,
-    /// Events that wait for their target now.
-    waiting: AtomicUsize,
+    /// Events that wait for their target now, link by link.
+    waiting: Mutex<FastMap<LinkName, usize>>,
+    failures: Failures,
     first_events: Mutex<Vec<FirstEvent>>,
 }
 
@@ -108,7 +110,8 @@ impl Shared {
             lease_returned: Notify::new(),
             draining: CancellationToken::new(),
             counters: Counters::default(),
-            waiting: AtomicUsize::new(0),
+            waiting: Mutex::default(),
+            failures: Failures::default(),
             first_events: Mutex::default(),
         })
     }
@@ -134,14 +137,43 @@ impl Shared {
     }
 
     /// An event waits for its target, until what this returns is dropped.
-    pub(in crate::router) fn wait(self: &Arc<Self>) -> Waits {
-        self.waiting.fetch_add(1, Relaxed);
-        Waits(self.clone())
+    pub(in crate::router) fn wait(self: &Arc<Self>, link: &LinkName) -> Waits {
+        *self.lock_waiting().entry(link.clone()).or_default() += 1;
+        Waits { shared: self.clone(), link: link.clone() }
+    }
+
+    fn lock_waiting(&self) -> MutexGuard<'_, FastMap<LinkName, usize>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Events that wait for their target now.
     pub fn waiting(&self) -> usize {
-        self.waiting.load(Relaxed)
+        self.lock_waiting().values().sum()
+    }
+
+    /// Those of one link; see [`Shared::waiting_outside`] for those that come by none.
+    pub fn waiting_on(&self, link: &LinkName) -> usize {
+        self.lock_waiting().get(link).copied().unwrap_or_default()
+    }
+
+    /// Those that wait for a session and come by no link: from browsers, and from the user's own tools.
+    pub fn waiting_outside(&self, session: &SessionName) -> usize {
+        self.waiting_on(&LinkName::direct(session.clone()))
+    }
+
+    /// Why an event on that link was last not served. Not what its target threw.
+    pub fn last_failure(&self, link: &LinkName) -> Option<Failure> {
+        self.failures.of(link)
+    }
+
+    /// The same of what comes by no link.
+    pub fn last_failure_outside(&self, session: &SessionName) -> Option<Failure> {
+        self.last_failure(&LinkName::direct(session.clone()))
+    }
+
+    /// An event of that link was not served, and its caller is told so.
+    pub(in crate::router) fn note_failure(&self, link: &LinkName, text: &str) {
+        self.failures.note(link, text);
     }
 
     pub(in crate::router) fn count_failed(&self) {
@@ -313,16 +345,34 @@ impl Shared {
             true => format!("Session {link} takes no events."),
             false => format!("The target of the link {link} was not found."),
         };
-        format!("{what} Make sure it is running: {why} (waited {waited} s; `jackfield ls` shows what runs).")
+        let advice = match (link.is_direct(), self.links.load().instead(link)) {
+            (true, _) => "`jackfield ls` shows what runs".to_owned(),
+            (false, Some(other)) => {
+                format!(
+                    "{other} is up: `jackfield retarget {link} {other}`; `jackfield explain {link}` tells more"
+                )
+            }
+            (false, None) => format!("`jackfield explain {link}` tells more"),
+        };
+        format!("{what} Make sure it is running: {why} (waited {waited} s; {advice}).")
     }
 }
 
 /// Counts one event as waiting until it is dropped.
-pub(in crate::router) struct Waits(Arc<Shared>);
+pub(in crate::router) struct Waits {
+    shared: Arc<Shared>,
+    link: LinkName,
+}
 
 impl Drop for Waits {
     fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Relaxed);
+        let mut waiting = self.shared.lock_waiting();
+        if let Some(count) = waiting.get_mut(&self.link) {
+            *count -= 1;
+            if *count == 0 {
+                waiting.remove(&self.link);
+            }
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod modules;
 mod native;
 mod platform;
 mod probe;
+mod tools;
 mod trust;
 mod unpack;
 
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 pub use error::WorkerdError;
 pub use esbuild::{EsbuildError, locate_esbuild};
 pub use platform::Pin;
+pub use tools::{Tool, tool};
 
 /// Where to look, read from the environment once so that nothing below depends on it.
 #[derive(Clone, Debug)]
@@ -165,37 +167,53 @@ impl FetchProgress for () {
 /// the variable, PATH, the project. [`WorkerdError`] names the way out.
 pub fn locate(options: &Options, progress: &mut dyn FetchProgress) -> Result<Workerd, WorkerdError> {
     let mut passed_over = Vec::new();
-    let (path, source) = choose(options, progress, &mut passed_over)?;
+    let (path, source) = match look(options, &mut passed_over)? {
+        Some(found) => found,
+        None => {
+            let cache = options.cache.as_deref().ok_or(WorkerdError::NoCacheFolder)?;
+            fetch::into_cache(options, cache, progress)?
+        }
+    };
     let version = probe::version(&path, source, &options.pin)?;
     Ok(Workerd { path, version, source, passed_over })
 }
 
-fn choose(
+/// Finds a workerd that is on this machine. Blocks, as [`locate`] does.
+///
+/// # Errors
+/// As [`locate`].
+pub fn find(options: &Options) -> Result<Option<Workerd>, WorkerdError> {
+    let mut passed_over = Vec::new();
+    let Some((path, source)) = look(options, &mut passed_over)? else { return Ok(None) };
+    let version = probe::version(&path, source, &options.pin)?;
+    Ok(Some(Workerd { path, version, source, passed_over }))
+}
+
+fn look(
     options: &Options,
-    progress: &mut dyn FetchProgress,
     passed_over: &mut Vec<PassedOver>,
-) -> Result<(PathBuf, Source), WorkerdError> {
+) -> Result<Option<(PathBuf, Source)>, WorkerdError> {
     let package = options.pin.folder();
     if let Some(explicit) = &options.explicit {
         let path = native::resolve(explicit, package)
             .map_err(|why| WorkerdError::Explicit { path: explicit.clone(), why })?;
-        return Ok((path, Source::Variable));
+        return Ok(Some((path, Source::Variable)));
     }
     for candidate in options.path_folders().map(|folder| folder.join("workerd")) {
         if !native::is_executable_file(&candidate) {
             continue;
         }
         match native::resolve(&candidate, package) {
-            Ok(path) => return Ok((path, Source::Path)),
+            Ok(path) => return Ok(Some((path, Source::Path))),
             Err(why) => passed_over.push(PassedOver { path: candidate, why }),
         }
     }
     if let Some(path) = modules::search(&options.project, options.home.as_deref(), package, passed_over) {
-        return Ok((path, Source::NodeModules));
+        return Ok(Some((path, Source::NodeModules)));
     }
     let cache = options.cache.as_deref().ok_or(WorkerdError::NoCacheFolder)?;
     if let Some(path) = cache::binary(cache, &options.pin)? {
-        return Ok((path, Source::Cache));
+        return Ok(Some((path, Source::Cache)));
     }
-    fetch::into_cache(options, cache, progress)
+    Ok(None)
 }

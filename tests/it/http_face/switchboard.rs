@@ -115,9 +115,13 @@ impl Route for Switchboard {
                         let asked = Asked { service: "target".into(), entrypoint: None, props: None };
                         (socket, Speaks::Capnp(Arc::new(asked)))
                     }
-                    Way::To(socket) => {
-                        (socket, Speaks::Http { cf_header: TARGET_CF.parse().expect("a header name") })
-                    }
+                    Way::To(socket) => (
+                        socket,
+                        Speaks::Http {
+                            cf_header: TARGET_CF.parse().expect("a header name"),
+                            is_front: false,
+                        },
+                    ),
                     Way::Park | Way::Refuse(_) => unreachable!("matched above"),
                 };
                 let upstream = Upstream { socket, speaks, label: "api".into() };

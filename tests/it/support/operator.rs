@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use jackfield::control::rows;
+use jackfield::control::explain::{Facts, explain};
+use jackfield::control::rows::{self, Addresses};
 use jackfield::control::shape::{
-    Attach, Attached, ChangeRequest, Changed, Events, FakeRequest, Links, Reloaded, Run, Running, Sessions,
-    Status, Stopped, millis,
+    Attach, Attached, ChangeRequest, Changed, Events, Explanation, FakeRequest, Links, Reloaded, Run,
+    Running, SessionRow, Sessions, Status, Stopped, millis,
 };
 use jackfield::control::{Code, Operator, Problem};
-use jackfield::router::{self, Change, Class, Kind, LinkName, Revision, Target};
+use jackfield::router::{self, Change, Class, Failure, Kind, Link, LinkName, Origin, Revision, Target};
 use jackfield::session::project::Storage;
 use jackfield::session::{Generation, Services, SessionName, SessionSink, SessionState};
 use serde_json::json;
@@ -47,6 +48,7 @@ impl Desk {
         };
         let rooms = Kind::Actor.target("api@blue#Room".parse().unwrap(), None).unwrap();
         let changes = vec![
+            Change::JoinSession("site@main".parse().unwrap(), Origin::Run),
             session("web", &[]),
             session("api@blue", &["Room"]),
             session("api@green", &["Room"]),
@@ -97,6 +99,53 @@ fn leases(_: &LinkName) -> usize {
     2
 }
 
+/// As if everything had happened a while ago, so that a table of it has the same text every time.
+fn settle(row: &mut SessionRow) {
+    row.since_ms = millis(SystemTime::now() - Duration::from_secs(125));
+    // Whoever has that number.
+    row.memory_bytes = row.pid.map(|_| 54_321_000);
+}
+
+impl Addresses for Desk {
+    fn listen(&self, session: &SessionName) -> Option<String> {
+        (session.to_string() == "web").then(|| "http://127.0.0.1:8787".to_owned())
+    }
+
+    fn url(&self, session: &SessionName, entrypoint: Option<&str>) -> Option<String> {
+        let entrypoint = entrypoint.map(|name| format!("{}.", name.to_lowercase())).unwrap_or_default();
+        let host = session.to_string().replace('@', ".");
+        Some(format!("http://{entrypoint}{host}.localhost:8000/"))
+    }
+}
+
+impl Facts for Desk {
+    fn is_declared(&self, link: &Link) -> bool {
+        link.name.binding == "API"
+    }
+
+    fn waiting_on(&self, link: &LinkName) -> usize {
+        usize::from(link.binding == "ROOMS") * 2
+    }
+
+    fn waiting_outside(&self, _session: &SessionName) -> usize {
+        1
+    }
+
+    fn last_failure(&self, link: &LinkName) -> Option<Failure> {
+        let at = SystemTime::now() - Duration::from_secs(65);
+        (link.binding == "ROOMS").then(|| Failure { text: "Network connection lost.".to_owned(), at })
+    }
+
+    fn last_failure_outside(&self, _session: &SessionName) -> Option<Failure> {
+        None
+    }
+
+    fn refused(&self, worker: &str) -> Vec<(String, String)> {
+        let old = ("/registry/old".to_owned(), "it was written by a version without a debug port".to_owned());
+        Vec::from_iter((worker == "old").then_some(old))
+    }
+}
+
 /// Tells when the future that holds it is dropped, finished or not.
 struct Tell<'a>(&'a Notify);
 
@@ -114,6 +163,7 @@ impl Operator for Desk {
             pid: 1,
             project: PathBuf::from("/project/jackfield.toml"),
             port: PathBuf::from("port.sock"),
+            ingress: Some("http://localhost:8000/".to_owned()),
             since_ms: 0,
             revision: snapshot.revision,
             sessions: snapshot.sessions().len(),
@@ -124,17 +174,19 @@ impl Operator for Desk {
     }
 
     fn sessions(&self) -> Sessions {
-        let url =
-            |name: &SessionName| (name.to_string() == "web").then(|| "http://127.0.0.1:8787".to_owned());
-        let mut sessions = rows::sessions(&self.table.snapshot(), url);
-        // As if everything had happened a while ago, so that a table of it has the same text every time.
-        let since = millis(SystemTime::now() - Duration::from_secs(125));
-        sessions.sessions.iter_mut().for_each(|row| row.since_ms = since);
+        let mut sessions = rows::sessions(&self.table.snapshot(), self);
+        sessions.sessions.iter_mut().for_each(settle);
         sessions
     }
 
     fn links(&self) -> Links {
         rows::links(&self.table.snapshot(), leases)
+    }
+
+    async fn explain(&self, asked: String) -> Result<Explanation, Problem> {
+        let mut told = explain(&asked, &self.table.snapshot(), self)?;
+        told.session.iter_mut().for_each(settle);
+        Ok(told)
     }
 
     async fn change(&self, request: ChangeRequest) -> Result<Changed, Problem> {

@@ -8,6 +8,7 @@ use tokio::task::AbortHandle;
 
 use crate::net::Endpoint;
 use crate::registry::Entry;
+use crate::router::Origin;
 use crate::session::{self, Listener, SessionName};
 
 /// How soon to look again for a listener that is not there yet. A session registers and listens within milliseconds.
@@ -24,6 +25,16 @@ pub(super) enum Source {
     Registry(PathBuf),
     /// An operator named its debug port.
     Attached,
+}
+
+impl Source {
+    pub fn origin(&self) -> Origin {
+        match self {
+            Self::Run(_) => Origin::Run,
+            Self::Registry(_) => Origin::Registry,
+            Self::Attached => Origin::Attached,
+        }
+    }
 }
 
 /// A session that joined.

@@ -275,7 +275,7 @@ impl Joined {
         let table = self.table.load();
         let taken = |name: &SessionName| {
             self.members.iter().any(|member| member.session == *name && member.ended.is_none())
-                || table.session(name).is_some_and(|session| !session.joined)
+                || table.session(name).is_some_and(|session| !session.origin.is_joined())
         };
         let wanted = SessionName::scoped(name, scope.as_deref())?;
         let mut free = wanted.clone();
@@ -290,7 +290,9 @@ impl Joined {
     }
 
     fn add(&mut self, session: SessionName, source: Source, worker: String, entry: Entry) {
-        if let Err(error) = self.table.change(vec![Change::JoinSession(session.clone())], None) {
+        if let Err(error) =
+            self.table.change(vec![Change::JoinSession(session.clone(), source.origin())], None)
+        {
             return tracing::warn!(%session, %error, "a session could not join");
         }
         // One that ended, perhaps elsewhere: this is its successor.

@@ -1,0 +1,330 @@
+//! Which session a host of the ingress means: `web.localhost`, `api.feature.localhost`, `admin.api.localhost`.
+//!
+//! Hosts know no case, and neither do these rules; where case alone would tell two apart, it decides if it was typed.
+//! The first that fits:
+//!
+//! 1. a session with its scope: `api.feature` is `api@feature`;
+//! 2. a session without a scope: `api` is `api`;
+//! 3. the only session of that name, whatever its scope;
+//! 4. an entrypoint before one of these: `admin.api` is `api#Admin`.
+//!
+//! So a scope hides an entrypoint of the same name; that one is reached with the scope of its session.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use hyper::header::{HOST, HeaderMap};
+use hyper::{Method, Uri};
+
+use super::link::Revision;
+use super::table::{Session, Snapshot};
+use crate::session::SessionName;
+use crate::session::name::check_identifier;
+
+/// Who is asked, by the head of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// The ingress itself.
+    Ingress,
+    /// What stands before `.localhost`, as it was typed.
+    Name(String),
+}
+
+/// Who is asked. Only hosts that cannot be anybody else's are believed: another one that leads here is a page's trick
+/// to read what a worker answers (DNS rebinding).
+///
+/// # Errors
+/// Why the request is refused.
+pub(super) fn asked(
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    port: u16,
+) -> Result<Asked, &'static str> {
+    if *method == Method::CONNECT {
+        return Err("this is no proxy");
+    }
+    let mut hosts = headers.get_all(HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else {
+        return Err("a request has one Host header");
+    };
+    let host = host.to_str().map_err(|_| "the Host header is no host")?;
+    if uri.authority().is_some_and(|authority| !authority.as_str().eq_ignore_ascii_case(host)) {
+        return Err("the Host header is another than the URL's");
+    }
+    let name = match host.rsplit_once(':') {
+        Some((name, digits)) if digits == port.to_string() => name,
+        // Browsers leave out the port that everybody knows.
+        None if port == 80 => host,
+        _ => return Err("the Host header has another port"),
+    };
+    let lower = name.to_ascii_lowercase();
+    if matches!(&*lower, "localhost" | "127.0.0.1" | "[::1]") {
+        return Ok(Asked::Ingress);
+    }
+    let part = lower.strip_suffix(".localhost").ok_or("the Host header is not under `localhost`")?;
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '$');
+    if !part.split('.').all(|label| !label.is_empty() && label.chars().all(good)) {
+        return Err("the Host header is no host");
+    }
+    Ok(Asked::Name(name.get(..part.len()).unwrap_or_default().to_owned()))
+}
+
+/// What a host means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Meant {
+    /// A session's default export, or one of its entrypoints.
+    Session(SessionName, Option<String>),
+    /// One of several, and nothing tells which.
+    Several(Vec<SessionName>),
+    /// There is a session, without that entrypoint.
+    NoEntrypoint(SessionName, String),
+    /// Nobody.
+    Nobody,
+}
+
+/// The hosts of one moment.
+#[derive(Debug, Default)]
+pub(super) struct Hosts {
+    revision: Revision,
+    pub sessions: Vec<Arc<Session>>,
+    /// Into `sessions`, by hosts in lower case.
+    scoped: HashMap<String, Vec<usize>>,
+    plain: HashMap<String, Vec<usize>>,
+    named: HashMap<String, Vec<usize>>,
+}
+
+impl Hosts {
+    pub fn of(snapshot: &Snapshot) -> Self {
+        let sessions: Vec<_> = snapshot.sessions().into_iter().cloned().collect();
+        let mut hosts = Self { revision: snapshot.revision, ..Self::default() };
+        for (index, session) in sessions.iter().enumerate() {
+            let name = &session.name;
+            let by_rule = match name.scope() {
+                Some(_) => &mut hosts.scoped,
+                None => &mut hosts.plain,
+            };
+            by_rule.entry(host(name).to_ascii_lowercase()).or_default().push(index);
+            hosts.named.entry(name.name().to_ascii_lowercase()).or_default().push(index);
+        }
+        Self { sessions, ..hosts }
+    }
+
+    pub fn is_of(&self, snapshot: &Snapshot) -> bool {
+        self.revision == snapshot.revision
+    }
+
+    /// What is meant by what stands before `.localhost`.
+    pub fn find(&self, typed: &str) -> Meant {
+        if let Some(found) = self.session(typed) {
+            return match found {
+                Ok(session) => Meant::Session(session.name.clone(), None),
+                Err(several) => Meant::Several(several),
+            };
+        }
+        let Some((entrypoint, rest)) = typed.split_once('.') else { return Meant::Nobody };
+        match self.session(rest) {
+            None => Meant::Nobody,
+            Some(Err(several)) => Meant::Several(several),
+            Some(Ok(session)) => match entrypoint_of(session, entrypoint) {
+                Some(entrypoint) => Meant::Session(session.name.clone(), entrypoint),
+                None => Meant::NoEntrypoint(session.name.clone(), entrypoint.to_owned()),
+            },
+        }
+    }
+
+    fn session(&self, typed: &str) -> Option<Result<&Session, Vec<SessionName>>> {
+        let lower = typed.to_ascii_lowercase();
+        let found = [&self.scoped, &self.plain, &self.named].into_iter().find_map(|rule| rule.get(&lower))?;
+        let found: Vec<&Session> =
+            found.iter().filter_map(|index| self.sessions.get(*index)).map(AsRef::as_ref).collect();
+        let exact = |session: &&&Session| host(&session.name) == typed || session.name.name() == typed;
+        let mut as_typed = found.iter().filter(exact);
+        Some(match (found.as_slice(), as_typed.next(), as_typed.next()) {
+            ([only], ..) => Ok(*only),
+            (_, Some(only), None) => Ok(*only),
+            _ => Err(found.iter().map(|session| session.name.clone()).collect()),
+        })
+    }
+
+    /// The shortest host that means a session, or its entrypoint; without `.localhost`.
+    pub fn shortest(&self, session: &SessionName, entrypoint: Option<&str>) -> Option<String> {
+        let entrypoint = entrypoint.filter(|name| *name != "default");
+        let wanted = Meant::Session(session.clone(), entrypoint.map(str::to_owned));
+        let hosts = [session.name().to_owned(), host(session)];
+        let hosts = hosts.map(|host| match entrypoint {
+            Some(entrypoint) => format!("{entrypoint}.{host}").to_ascii_lowercase(),
+            None => host.to_ascii_lowercase(),
+        });
+        hosts.into_iter().find(|host| self.find(host) == wanted)
+    }
+}
+
+fn host(session: &SessionName) -> String {
+    match session.scope() {
+        Some(scope) => format!("{}.{scope}", session.name()),
+        None => session.name().to_owned(),
+    }
+}
+
+/// The export that a label means; `Some(None)` is the default one. Where nobody knows the exports, it is taken as it
+/// was typed.
+fn entrypoint_of(session: &Session, label: &str) -> Option<Option<String>> {
+    let known = session.entrypoint_names();
+    let mut alike = known.iter().filter(|name| name.eq_ignore_ascii_case(label));
+    let found = match (alike.next(), alike.next()) {
+        (Some(only), None) => Some(only.clone()),
+        (Some(_), Some(_)) => known.iter().find(|name| *name == label).cloned(),
+        _ => (session.exports.is_none() && check_identifier(label).is_ok()).then(|| label.to_owned()),
+    };
+    found.map(|name| Some(name).filter(|name| name != "default"))
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::header::HeaderValue;
+
+    use super::*;
+    use crate::router::{Change, Links, Origin};
+    use crate::session::Exports;
+
+    fn hosts(names: &[&str]) -> Hosts {
+        let links = Links::new();
+        let exports = Exports {
+            default: true,
+            entrypoints: ["Admin", "feature"].map(str::to_owned).into(),
+            ..Exports::default()
+        };
+        let exports = Arc::new(exports);
+        let define = |name: &&str| match name.strip_prefix('+') {
+            Some(name) => Change::JoinSession(name.parse().unwrap(), Origin::Run),
+            None => {
+                let exports = Some(exports.clone());
+                Change::DefineSession { session: name.parse().unwrap(), classes: Vec::new(), exports }
+            }
+        };
+        links.change(names.iter().map(define).collect(), None).unwrap();
+        Hosts::of(&links.snapshot())
+    }
+
+    fn found(hosts: &Hosts, typed: &str) -> String {
+        match hosts.find(typed) {
+            Meant::Session(session, None) => session.to_string(),
+            Meant::Session(session, Some(entrypoint)) => format!("{session}#{entrypoint}"),
+            other => format!("{other:?}").chars().take_while(|c| c.is_alphabetic()).collect(),
+        }
+    }
+
+    #[test]
+    fn a_scope_goes_before_an_entrypoint_and_a_name_alone_means_the_only_one() {
+        let all = hosts(&[
+            "web",
+            "api",
+            "api@feature",
+            "Site@x",
+            "+joined@y",
+            "a.b",
+            "a@b",
+            "Two",
+            "two",
+            "m@p",
+            "m@q",
+        ]);
+        let cases = [
+            ("web", "web"),
+            ("WEB", "web"),
+            ("admin.web", "web#Admin"),
+            ("default.web", "web"),
+            ("feature.web", "web#feature"),
+            ("api", "api"),
+            ("api.feature", "api@feature"),
+            ("admin.api.feature", "api@feature#Admin"),
+            ("site", "Site@x"),
+            ("site.x", "Site@x"),
+            ("admin.site", "Site@x#Admin"),
+            ("joined", "joined@y"),
+            ("Any.joined", "joined@y#Any"),
+            ("a.b", "a@b"),
+            ("Two", "Two"),
+            ("two", "two"),
+            ("TWO", "Several"),
+            ("m", "Several"),
+            ("admin.m", "Several"),
+            ("m.q", "m@q"),
+            ("nope.web", "NoEntrypoint"),
+            ("nope", "Nobody"),
+            ("x.y.z", "Nobody"),
+        ];
+        for (typed, meant) in cases {
+            assert_eq!(found(&all, typed), meant, "{typed}");
+        }
+        let shortest = |name: &str, entrypoint| all.shortest(&name.parse().unwrap(), entrypoint);
+        assert_eq!(shortest("Site@x", None).unwrap(), "site");
+        assert_eq!(shortest("api@feature", Some("Admin")).unwrap(), "admin.api.feature");
+        assert_eq!(shortest("web", Some("default")).unwrap(), "web");
+        assert_eq!(shortest("a.b", None), None, "hidden by a@b");
+    }
+
+    #[test]
+    fn only_hosts_under_localhost_are_believed() {
+        let ask = |hosts: &[&str], uri: &str, port| {
+            let mut headers = HeaderMap::new();
+            for host in hosts {
+                headers.append(HOST, HeaderValue::from_str(host).unwrap());
+            }
+            asked(&Method::GET, &uri.parse().unwrap(), &headers, port)
+        };
+        let good = |host: &str| ask(&[host], "/", 8080);
+        for host in ["localhost:8080", "LOCALHOST:8080", "127.0.0.1:8080", "[::1]:8080"] {
+            assert_eq!(good(host), Ok(Asked::Ingress), "{host}");
+        }
+        assert_eq!(good("Web.LocalHost:8080"), Ok(Asked::Name("Web".into())));
+        assert_eq!(good("a.b-c_d.localhost:8080"), Ok(Asked::Name("a.b-c_d".into())));
+        assert_eq!(ask(&["web.localhost"], "/", 80), Ok(Asked::Name("web".into())));
+        assert_eq!(
+            ask(&["web.localhost:8080"], "http://WEB.localhost:8080/", 8080),
+            Ok(Asked::Name("web".into()))
+        );
+        let bad = [
+            "",
+            ":8080",
+            "localhost",
+            "localhost:80",
+            "localhost:08080",
+            "localhost:8080:8080",
+            "localhost.:8080",
+            "web.localhost.:8080",
+            ".localhost:8080",
+            "a..localhost:8080",
+            "a..b.localhost:8080",
+            "weblocalhost:8080",
+            "localhost6:8080",
+            "evil.com:8080",
+            "localhost.evil.com:8080",
+            "web.localhost:8080.evil.com",
+            "127.0.0.2:8080",
+            "127.1:8080",
+            "0177.0.0.1:8080",
+            "2130706433:8080",
+            "0.0.0.0:8080",
+            "10.0.2.555:8080",
+            "::1:8080",
+            "[::]:8080",
+            "[::ffff:127.0.0.1]:8080",
+            "web.127.0.0.1:8080",
+            "user@localhost:8080",
+            "web localhost:8080",
+            "web.localhost:8080 ",
+            "we%62.localhost:8080",
+            "a/b.localhost:8080",
+        ];
+        for host in bad {
+            assert!(good(host).is_err(), "{host}");
+        }
+        assert!(ask(&[], "/", 8080).is_err());
+        assert!(ask(&["localhost:8080", "localhost:8080"], "/", 8080).is_err());
+        assert!(ask(&["localhost:8080"], "http://web.localhost:8080/", 8080).is_err());
+        let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static("web.localhost:8080"))]);
+        assert!(asked(&Method::CONNECT, &"web.localhost:8080".parse().unwrap(), &headers, 8080).is_err());
+    }
+}
