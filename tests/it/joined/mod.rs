@@ -1,5 +1,6 @@
 //! Sessions that jackfield did not start: `jackfield run`, `jackfield attach`, and what lies in a registry.
 
+mod chaos;
 mod names;
 mod registry;
 mod stage;

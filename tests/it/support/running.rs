@@ -70,6 +70,11 @@ impl Running {
         self.folder.path().join(name)
     }
 
+    /// The number of the process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The debug port of the process.
     pub fn debug_socket(&self) -> PathBuf {
         self.path("debug")
