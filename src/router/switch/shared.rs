@@ -444,3 +444,49 @@ impl Drop for Cuttable {
         self.shared.lock_cuttable().try_remove(self.key);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::router::{Change, Origin, Target};
+    use crate::session::{Services, SessionSink, SessionState};
+
+    fn generation(session: &SessionName) -> Arc<Generation> {
+        Arc::new(Generation {
+            session: session.clone(),
+            number: 1,
+            pid: 1,
+            debug_port: std::path::PathBuf::new().into(),
+            services: Services::alike(String::new()),
+            http_sockets: HashMap::new(),
+            front_socket: None,
+            cf_header: String::new(),
+        })
+    }
+
+    #[test]
+    fn callers_without_a_target_are_told_who_could_be_meant() {
+        let links = Arc::new(Links::new());
+        let [web, blue, green] = ["web@x", "api@blue", "api@green"].map(|name| name.parse().unwrap());
+        let join = |session: &SessionName| Change::JoinSession(session.clone(), Origin::Run);
+        links.change([&web, &blue, &green].map(join).to_vec(), None).unwrap();
+        let shared = Shared::new(links.clone(), Settings::default());
+        let link = LinkName::new(web.clone(), "api");
+        links.adopt(&link);
+        let told = shared.no_target(&link, "");
+        for part in
+            ["web@x/api was not found. Make sure it is running", "api@blue, api@green", "`jackfield explain"]
+        {
+            assert!(told.contains(part), "{told}");
+        }
+        let target = Target::Entrypoint { session: blue.clone(), entrypoint: None, props: None };
+        links
+            .change(vec![Change::DefineLink { link: link.clone(), target, accepts_props: false }], None)
+            .unwrap();
+        links.publish(&blue, SessionState::Down { why: "it ended".to_owned() });
+        links.publish(&green, SessionState::Up(generation(&green)));
+        let told = shared.no_target(&link, "");
+        let instead = "api@green is up: `jackfield retarget web@x/api api@green`";
+        assert!(told.contains("session api@blue is down: it ended") && told.contains(instead), "{told}");
+    }
+}
