@@ -12,7 +12,7 @@ const VARIABLE: &str = "WORKERD_ESBUILD";
 /// Why there is no esbuild.
 #[derive(Debug)]
 pub enum EsbuildError {
-    /// [`VARIABLE`] leads nowhere.
+    /// `WORKERD_ESBUILD` leads nowhere.
     Explicit(PathBuf),
     /// It cannot be fetched.
     Fetch(WorkerdError),
