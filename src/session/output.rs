@@ -8,6 +8,7 @@ use tokio::io::AsyncRead;
 
 use super::lines::Lines;
 use super::name::SessionName;
+use super::project::Compiled;
 
 /// The longest line handed on: `console.log` of a large object comes in pieces.
 pub(super) const MAX_LINE: usize = 16 << 10;
@@ -65,6 +66,8 @@ const HELD_LINES: usize = 1_000;
 pub(super) struct Outlet {
     session: SessionName,
     sink: Arc<dyn OutputSink>,
+    /// What leads from places in the lines back to the sources.
+    compiled: Option<Arc<Compiled>>,
     /// `None` once it is open.
     held: Mutex<Option<Vec<(Stream, String)>>>,
 }
@@ -76,8 +79,12 @@ impl fmt::Debug for Outlet {
 }
 
 impl Outlet {
-    pub(super) fn closed(session: SessionName, sink: Arc<dyn OutputSink>) -> Arc<Self> {
-        Arc::new(Self { session, sink, held: Mutex::new(Some(Vec::new())) })
+    pub(super) fn closed(
+        session: SessionName,
+        sink: Arc<dyn OutputSink>,
+        compiled: Option<Arc<Compiled>>,
+    ) -> Arc<Self> {
+        Arc::new(Self { session, sink, compiled, held: Mutex::new(Some(Vec::new())) })
     }
 
     /// From now on lines go to the sink, those that were held first.
@@ -88,6 +95,13 @@ impl Outlet {
     fn open_locked(&self, held: &mut Option<Vec<(Stream, String)>>) {
         for (stream, line) in held.take().into_iter().flatten() {
             self.sink.line(&self.session, stream, &line);
+        }
+    }
+
+    fn back(&self, line: String) -> String {
+        match self.compiled.as_ref().and_then(|compiled| compiled.source_map.as_ref()) {
+            Some(map) => map.back(&line),
+            None => line,
         }
     }
 
@@ -119,6 +133,7 @@ impl Copier {
     pub(super) async fn run(self, pipe: impl AsyncRead + Unpin) {
         let mut lines = Lines::new(pipe, MAX_LINE);
         while let Ok(Some(line)) = lines.next().await {
+            let line = self.outlet.back(line);
             if self.stream == Stream::Stderr {
                 self.said.push(&line);
             }

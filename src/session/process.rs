@@ -164,7 +164,7 @@ impl Running {
         let inherited = OwnedFd::from(inherited);
         let command = command(&host.workerd, &generation.debug_port, inherited.as_raw_fd());
         let child = host.spawner.spawn(command, inherited).await.map_err(spawn_failed)?;
-        let mut running = Self::own(host, generation, child)?;
+        let mut running = Self::own(host, generation, child, spec)?;
         running.feed(message);
         let sockets =
             wiring.http_sockets.iter().map(|(entrypoint, _)| config::socket_name(entrypoint.as_deref()));
@@ -175,13 +175,18 @@ impl Running {
         Ok(running)
     }
 
-    fn own(host: &Arc<Host>, mut generation: Generation, mut child: Child) -> Result<Self, StartError> {
+    fn own(
+        host: &Arc<Host>,
+        mut generation: Generation,
+        mut child: Child,
+        spec: &SessionSpec,
+    ) -> Result<Self, StartError> {
         // A child that was not waited for yet has its number.
         let pid = child.id().map_or(0, u32::cast_signed);
         generation.pid = pid.cast_unsigned();
         let said = LastLines::default();
         let mut output = JoinSet::new();
-        let outlet = Outlet::closed(generation.session.clone(), host.output.clone());
+        let outlet = Outlet::closed(generation.session.clone(), host.output.clone(), spec.compiled.clone());
         let copy = |stream| Copier { stream, said: said.clone(), outlet: outlet.clone() };
         if let Some(pipe) = child.stdout.take() {
             output.spawn(copy(Stream::Stdout).run(pipe));

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::cli::reload;
 use crate::cli::screen::{self, BAD, FAINT, GOOD, STRONG};
 use crate::control::Problem;
-use crate::control::shape::{LinkRow, Reloaded, SessionRow, Status};
+use crate::control::shape::{LinkRow, Reloaded, SessionRow, State, Status};
 use crate::session::project::Origin;
 use crate::session::workerd::Workerd;
 use crate::session::{OutputSink, Project, SessionName, SessionSink, SessionState, Stream};
@@ -69,8 +69,10 @@ impl Account {
                 screen::note(&format!("{} {STRONG}{url}{STRONG:#}", self.tag(session)));
             }
         }
-        for LinkRow { link, target, .. } in links {
-            screen::note(&format!("{link} {FAINT}→{FAINT:#} {target}"));
+        for LinkRow { link, target, state, why, .. } in links {
+            let why = why.as_ref().filter(|_| *state != State::Up);
+            let why = why.map_or(String::new(), |why| format!(" {FAINT}{why}{FAINT:#}"));
+            screen::note(&format!("{link} {FAINT}→{FAINT:#} {target}{why}"));
         }
         if let Some(ingress) = &status.ingress {
             screen::note(&format!("{FAINT}all sessions are listed at{FAINT:#} {STRONG}{ingress}{STRONG:#}"));

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use crate::session::source_map::SourceMap;
+
 /// A configuration for workerd, to which ours is added.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Compiled {
@@ -19,7 +21,7 @@ pub struct Compiled {
     /// The files that it was made of.
     pub inputs: BTreeSet<PathBuf>,
     /// From the main module back to its sources.
-    pub source_map: Option<Vec<u8>>,
+    pub source_map: Option<SourceMap>,
     /// Where it keeps things.
     pub state: PathBuf,
     /// Whether it keeps any: then two processes of it must never run at once.

@@ -19,6 +19,8 @@ use crate::session::workerd::child;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Before the number of the process in the name of our folder.
 const PREFIX: &str = "jackfield-";
+/// How many folders lie between a project and the compiler's bundle: `.wrangler/tmp/OURS/.wrangler/tmp/BUNDLE`.
+pub(super) const BUNDLE_DEPTH: usize = 6;
 /// The largest configuration, and the most that is repeated of what esbuild says.
 const MAX_OUTPUT: u64 = 256 << 20;
 const MAX_SAID: usize = 8_000;

@@ -22,6 +22,7 @@ use super::project::{
     ActorLink, ClassSpec, Compiled, Origin, Part, Places, Problem, Problems, Project, ProjectError,
     ServiceLink, SessionSpec, Storage, Var,
 };
+use super::source_map::SourceMap;
 use crate::schema::workerd_config_capnp::{config, service, worker as config_worker};
 pub use compile::Tools;
 use compile::{Failed, Output};
@@ -245,14 +246,15 @@ fn session(
     let listen = listen(request, &file, worker.port, is_first)
         .map_err(|source| ProjectError::Unreadable { file: file.clone(), source })?;
     let main = worker.compiled.get("main").and_then(|main| main.as_str()).map(PathBuf::from);
+    let main_module = seen.main_module;
     let compiled = Compiled {
         service,
         front: seen.front,
         message: output.message,
-        main_module: seen.main_module,
+        main_module: main_module.clone(),
         main: main.unwrap_or_default(),
         inputs: output.inputs,
-        source_map: output.source_map,
+        source_map: output.source_map.as_ref().and_then(|text| source_map(&main_module, text, &root)),
         state,
         keeps: seen.keeps,
     };
@@ -299,6 +301,25 @@ fn session(
         actors,
         entrypoints: BTreeSet::new(),
         exports: None,
+    })
+}
+
+/// Sources are called as seen from the project's folder. The map has them as seen from the folder of the bundle, of which
+/// only the depth is known any more: what it goes up is cut off where it meets the project.
+fn source_map(module: &str, text: &[u8], root: &Path) -> Option<SourceMap> {
+    SourceMap::read(module, text, |source| {
+        let below = source.trim_start_matches("../");
+        let levels = (source.len() - below.len()) / "../".len();
+        match levels.checked_sub(compile::BUNDLE_DEPTH) {
+            None | Some(0) => below.to_owned(),
+            // Beside the project.
+            Some(up) => root
+                .ancestors()
+                .nth(up)
+                .map_or(below.into(), |folder| folder.join(below))
+                .display()
+                .to_string(),
+        }
     })
 }
 
