@@ -45,13 +45,16 @@ async fn start(place: &Place, log: &Path) -> Result<(), Failure> {
     let mut options = File::options();
     options.write(true).create(true).truncate(true).mode(0o600);
     let file = options.open(log).map_err(failed)?;
-    let mut command = std::process::Command::new(std::env::current_exe().map_err(failed)?);
+    // By a shell that ends at once: whoever ends a command with all that is below it must not end the daemon of all.
+    let mut command = std::process::Command::new("/bin/sh");
+    command.args(["-c", r#""$@" &"#, "sh"]).arg(std::env::current_exe().map_err(failed)?);
     command.arg("daemon").arg("--file").arg(&place.file);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file);
     // It is nobody's job in a shell, and stays when the terminal goes.
     command.process_group(0);
-    let mut child = Command::from(command).spawn().map_err(failed)?;
-    let Some(out) = child.stdout.take() else { return Err(Failure::failed("the daemon has no output")) };
+    let mut shell = Command::from(command).spawn().map_err(failed)?;
+    let Some(out) = shell.stdout.take() else { return Err(Failure::failed("the daemon has no output")) };
+    shell.wait().await.map_err(failed)?;
     let mut lines = BufReader::new(out).lines();
     let ready = async {
         while let Ok(Some(line)) = lines.next_line().await {
