@@ -84,7 +84,11 @@ class Group {
   pids = () => this.children.filter((child) => child.exitCode === null).map((child) => child.pid);
   stop = async () => {
     const ended = this.children.map((child) => child.exitCode ?? new Promise((done) => child.once("exit", done)));
-    for (const child of this.children) child.kill("SIGTERM");
+    // The tools start processes that outlive them.
+    for (const child of this.children) {
+      killTree(child.pid);
+      child.kill("SIGTERM");
+    }
     await Promise.race([Promise.all(ended), new Promise((done) => setTimeout(done, 5_000))]);
   };
 }

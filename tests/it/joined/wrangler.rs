@@ -115,10 +115,10 @@ fn log(folder: &Path) -> std::fs::File {
 }
 
 impl Drop for Dev {
+    /// The tool starts processes that outlive it, so all of them are ended here.
     fn drop(&mut self) {
-        // Politely, so that the tool ends what it has started.
-        if let Some(pid) = self.child.id().and_then(|pid| Pid::from_raw(pid.cast_signed())) {
-            let _ = rustix::process::kill_process(pid, Signal::TERM);
+        if let Some(pid) = self.child.id() {
+            kill_below(pid);
         }
     }
 }
@@ -234,10 +234,20 @@ async fn a_wrangler_that_is_killed_is_missed_only_until_its_successor_listens() 
 
 /// Kills the processes that a process has started, and those that they have, at once.
 fn kill_below(pid: u32) {
-    let output = std::process::Command::new("pgrep").args(["-P", &pid.to_string()]).output().unwrap();
-    for child in String::from_utf8(output.stdout).unwrap().lines() {
-        let child: i32 = child.parse().unwrap();
-        let _ = rustix::process::kill_process(Pid::from_raw(child).unwrap(), Signal::KILL);
-        kill_below(child.cast_unsigned());
+    // All of them first: one that has lost its parent is found no more.
+    for pid in below(pid) {
+        if let Some(pid) = Pid::from_raw(pid.cast_signed()) {
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
+        }
     }
+}
+
+fn below(pid: u32) -> Vec<u32> {
+    let Ok(output) = std::process::Command::new("pgrep").args(["-P", &pid.to_string()]).output() else {
+        return Vec::new();
+    };
+    let children: Vec<u32> =
+        String::from_utf8_lossy(&output.stdout).lines().filter_map(|line| line.parse().ok()).collect();
+    let deeper: Vec<u32> = children.iter().copied().flat_map(below).collect();
+    children.into_iter().chain(deeper).collect()
 }

@@ -82,7 +82,9 @@ async fn whoever_waited_too_long_is_told_what_for() {
     let calls: Vec<_> = (0..3).map(|_| talk.begin("who", &[])).collect();
     let fetches: Vec<_> = (0..3).map(|_| talk.begin("fetch", &[])).collect();
     let readable = |text: &str| {
-        for part in ["web/API", "api@blue is down: workerd ended by signal 6", "0.2 s", "jackfield explain web/API"] {
+        for part in
+            ["web/API", "api@blue is down: workerd ended by signal 6", "0.2 s", "jackfield explain web/API"]
+        {
             assert!(text.contains(part), "{part:?} in {text:?}");
         }
     };
