@@ -9,14 +9,13 @@ use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use jackfield::client::{Address, Body, Entrypoint, Session};
+use jackfield::client::{Body, Entrypoint};
 use tokio::net::UnixStream;
-use tokio::task::LocalSet;
 
 use super::capnp::Client;
 use super::report::Report;
 use super::rounds::{AT_ONCE, expect, many, timed};
-use super::worker::Worker;
+use super::worker::with_worker;
 
 const STREAM: usize = 64 << 20;
 /// Bytes of a stream take long, and vary little.
@@ -42,7 +41,8 @@ pub fn run(rounds: usize, report: &mut Report) -> Result<()> {
 
 /// A stream from the worker.
 pub fn down(rounds: usize, report: &mut Report) -> Result<()> {
-    with_worker(async |ours, theirs, http| {
+    with_worker(async |ours, theirs, worker| {
+        let http = &mut http(&worker.http()).await?;
         let url = format!("http://api/down?size={STREAM}");
         let (mut us, mut capnp, mut plain) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..rounds.min(STREAM_ROUNDS) {
@@ -60,7 +60,8 @@ pub fn down(rounds: usize, report: &mut Report) -> Result<()> {
 
 /// A stream to the worker.
 pub fn up(rounds: usize, report: &mut Report) -> Result<()> {
-    with_worker(async |ours, _, http| {
+    with_worker(async |ours, _, worker| {
+        let http = &mut http(&worker.http()).await?;
         let (mut us, mut plain) = (Vec::new(), Vec::new());
         for _ in 0..rounds.min(STREAM_ROUNDS) {
             us.push(timed(async { counted(ours.fetch(upload()).await.map_err(Error::other)?).await }).await?);
@@ -68,21 +69,6 @@ pub fn up(rounds: usize, report: &mut Report) -> Result<()> {
         }
         report.add("64 MiB to the worker", &us, ("its HTTP socket", &plain), Some(AS_HTTP));
         Ok(())
-    })
-}
-
-/// A worker, our client and capnp-rpc's on its debug port, and a connection to its HTTP socket.
-fn with_worker(
-    measure: impl AsyncFnOnce(&Entrypoint, &Client, &mut SendRequest<Body>) -> Result<()>,
-) -> Result<()> {
-    let worker = Worker::start()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&runtime, async {
-        let session = Session::connect(&Address::Unix(worker.debug_port())).await.map_err(Error::other)?;
-        let ours = session.entrypoint("api", None, None);
-        let theirs = Client::connect(&worker.debug_port()).await?;
-        let mut http = http(&worker.http()).await?;
-        measure(&ours, &theirs, &mut http).await
     })
 }
 

@@ -2,32 +2,26 @@
 
 use std::io::{Error, Result};
 
-use jackfield::client::{Address, Entrypoint, Session, Stub};
+use jackfield::client::{Entrypoint, Stub};
 use jackfield::wire::v8::JsValue;
-use tokio::task::LocalSet;
 
 use super::capnp::{Client, Object};
 use super::report::Report;
 use super::rounds::{AT_ONCE, expect, many, timed};
-use super::worker::Worker;
+use super::worker::with_worker;
 
 pub fn run(rounds: usize, report: &mut Report) -> Result<()> {
-    let worker = Worker::start()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&runtime, async {
-        let session = Session::connect(&Address::Unix(worker.debug_port())).await.map_err(Error::other)?;
-        let ours = session.entrypoint("api", None, None);
-        let theirs = Client::connect(&worker.debug_port()).await?;
+    with_worker(async |ours, theirs, _| {
         let made = ours.call("adder", []).await.map_err(Error::other)?;
         let our_adder = Stub::of(&made).ok_or_else(|| Error::other("it makes no object"))?;
         let their_adder = theirs.make("adder").await?;
         for (how, at_once) in [("one after the other", 1), ("64 at once", AT_ONCE)] {
             let (mut us, mut them) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
             for _ in 0..rounds {
-                us[0].push(timed(many(at_once, || add(&ours))).await?);
-                them[0].push(timed(many(at_once, || their_add(&theirs))).await?);
+                us[0].push(timed(many(at_once, || add(ours))).await?);
+                them[0].push(timed(many(at_once, || their_add(theirs))).await?);
                 us[1].push(timed(many(at_once, || add_on(&our_adder))).await?);
-                them[1].push(timed(many(at_once, || their_add_on(&theirs, &their_adder))).await?);
+                them[1].push(timed(many(at_once, || their_add_on(theirs, &their_adder))).await?);
             }
             for (index, what) in ["add(1, 2)", "stub.add(1, 2)"].into_iter().enumerate() {
                 report.add(&format!("{what}, {how}"), &us[index], ("capnp-rpc", &them[index]), Some(1.0));

@@ -4,7 +4,11 @@ use std::io::{BufRead, BufReader, Error, Result};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use jackfield::client::{Address, Entrypoint, Session};
 use jackfield::session::workerd::{Options, locate};
+use tokio::task::LocalSet;
+
+use super::capnp::Client;
 
 const SCRIPT: &str = r#"
 import { RpcTarget, WorkerEntrypoint } from "cloudflare:workers";
@@ -39,6 +43,18 @@ export default class extends WorkerEntrypoint {
 }
 "#;
 
+/// Measures our client and capnp-rpc's on the debug port of one worker.
+pub fn with_worker(measure: impl AsyncFnOnce(&Entrypoint, &Client, &Worker) -> Result<()>) -> Result<()> {
+    let worker = Worker::start()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, async {
+        let session = Session::connect(&Address::Unix(worker.debug_port())).await.map_err(Error::other)?;
+        let ours = session.entrypoint("api", None, None);
+        let theirs = Client::connect(&worker.debug_port()).await?;
+        measure(&ours, &theirs, &worker).await
+    })
+}
+
 /// Dropping it ends the process.
 pub struct Worker {
     child: Child,
@@ -48,7 +64,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    pub fn start() -> Result<Self> {
+    fn start() -> Result<Self> {
         // Socket paths are short, so not under a TMPDIR of any length.
         let folder = tempfile::Builder::new().prefix("jf").tempdir_in("/tmp")?;
         let at = folder.path();
@@ -74,7 +90,7 @@ impl Worker {
         Ok(Worker { child, _control: control, folder })
     }
 
-    pub fn debug_port(&self) -> PathBuf {
+    fn debug_port(&self) -> PathBuf {
         self.folder.path().join("debug")
     }
 
