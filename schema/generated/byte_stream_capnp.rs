@@ -40,7 +40,7 @@ pub mod byte_stream {
     }
     impl <'a,> ::capnp::traits::FromPointerBuilder<'a> for Client<>  {
         fn init_pointer(_builder: ::capnp::private::layout::PointerBuilder<'a>, _size: u32) -> Self {
-            unimplemented!()
+            unreachable!("a capability is not made in place")
         }
         fn get_from_pointer(builder: ::capnp::private::layout::PointerBuilder<'a>, _default: ::core::option::Option<&'a [::capnp::Word]>) -> ::capnp::Result<Self> {
             ::core::result::Result::Ok(::capnp::capability::FromClientHook::new(builder.get_capability()?))
@@ -155,7 +155,7 @@ pub mod byte_stream {
         }
         impl <'a,> ::capnp::traits::FromPointerBuilder<'a> for Client<>  {
             fn init_pointer(_builder: ::capnp::private::layout::PointerBuilder<'a>, _size: u32) -> Self {
-                unimplemented!()
+                unreachable!("a capability is not made in place")
             }
             fn get_from_pointer(builder: ::capnp::private::layout::PointerBuilder<'a>, _default: ::core::option::Option<&'a [::capnp::Word]>) -> ::capnp::Result<Self> {
                 ::core::result::Result::Ok(::capnp::capability::FromClientHook::new(builder.get_capability()?))

@@ -190,7 +190,7 @@ pub mod workerd_debug_port {
     }
     impl <'a,> ::capnp::traits::FromPointerBuilder<'a> for Client<>  {
         fn init_pointer(_builder: ::capnp::private::layout::PointerBuilder<'a>, _size: u32) -> Self {
-            unimplemented!()
+            unreachable!("a capability is not made in place")
         }
         fn get_from_pointer(builder: ::capnp::private::layout::PointerBuilder<'a>, _default: ::core::option::Option<&'a [::capnp::Word]>) -> ::capnp::Result<Self> {
             ::core::result::Result::Ok(::capnp::capability::FromClientHook::new(builder.get_capability()?))
@@ -1301,7 +1301,7 @@ pub mod workerd_bootstrap {
     }
     impl <'a,> ::capnp::traits::FromPointerBuilder<'a> for Client<>  {
         fn init_pointer(_builder: ::capnp::private::layout::PointerBuilder<'a>, _size: u32) -> Self {
-            unimplemented!()
+            unreachable!("a capability is not made in place")
         }
         fn get_from_pointer(builder: ::capnp::private::layout::PointerBuilder<'a>, _default: ::core::option::Option<&'a [::capnp::Word]>) -> ::capnp::Result<Self> {
             ::core::result::Result::Ok(::capnp::capability::FromClientHook::new(builder.get_capability()?))
@@ -1881,7 +1881,7 @@ pub mod event_dispatcher {
     }
     impl <'a,> ::capnp::traits::FromPointerBuilder<'a> for Client<>  {
         fn init_pointer(_builder: ::capnp::private::layout::PointerBuilder<'a>, _size: u32) -> Self {
-            unimplemented!()
+            unreachable!("a capability is not made in place")
         }
         fn get_from_pointer(builder: ::capnp::private::layout::PointerBuilder<'a>, _default: ::core::option::Option<&'a [::capnp::Word]>) -> ::capnp::Result<Self> {
             ::core::result::Result::Ok(::capnp::capability::FromClientHook::new(builder.get_capability()?))
@@ -8805,7 +8805,7 @@ pub mod tail_stream_target {
     }
     impl <'a,> ::capnp::traits::FromPointerBuilder<'a> for Client<>  {
         fn init_pointer(_builder: ::capnp::private::layout::PointerBuilder<'a>, _size: u32) -> Self {
-            unimplemented!()
+            unreachable!("a capability is not made in place")
         }
         fn get_from_pointer(builder: ::capnp::private::layout::PointerBuilder<'a>, _default: ::core::option::Option<&'a [::capnp::Word]>) -> ::capnp::Result<Self> {
             ::core::result::Result::Ok(::capnp::capability::FromClientHook::new(builder.get_capability()?))
@@ -11922,7 +11922,7 @@ pub mod js_value {
         }
         impl <'a,> ::capnp::traits::FromPointerBuilder<'a> for Client<>  {
             fn init_pointer(_builder: ::capnp::private::layout::PointerBuilder<'a>, _size: u32) -> Self {
-                unimplemented!()
+                unreachable!("a capability is not made in place")
             }
             fn get_from_pointer(builder: ::capnp::private::layout::PointerBuilder<'a>, _default: ::core::option::Option<&'a [::capnp::Word]>) -> ::capnp::Result<Self> {
                 ::core::result::Result::Ok(::capnp::capability::FromClientHook::new(builder.get_capability()?))
@@ -12028,7 +12028,7 @@ pub mod js_value {
             }
             impl <'a,> ::capnp::traits::FromPointerBuilder<'a> for Client<>  {
                 fn init_pointer(_builder: ::capnp::private::layout::PointerBuilder<'a>, _size: u32) -> Self {
-                    unimplemented!()
+                    unreachable!("a capability is not made in place")
                 }
                 fn get_from_pointer(builder: ::capnp::private::layout::PointerBuilder<'a>, _default: ::core::option::Option<&'a [::capnp::Word]>) -> ::capnp::Result<Self> {
                     ::core::result::Result::Ok(::capnp::capability::FromClientHook::new(builder.get_capability()?))
@@ -12120,7 +12120,7 @@ pub mod js_value {
             }
             impl <'a,> ::capnp::traits::FromPointerBuilder<'a> for Client<>  {
                 fn init_pointer(_builder: ::capnp::private::layout::PointerBuilder<'a>, _size: u32) -> Self {
-                    unimplemented!()
+                    unreachable!("a capability is not made in place")
                 }
                 fn get_from_pointer(builder: ::capnp::private::layout::PointerBuilder<'a>, _default: ::core::option::Option<&'a [::capnp::Word]>) -> ::capnp::Result<Self> {
                     ::core::result::Result::Ok(::capnp::capability::FromClientHook::new(builder.get_capability()?))
@@ -12212,7 +12212,7 @@ pub mod js_value {
             }
             impl <'a,> ::capnp::traits::FromPointerBuilder<'a> for Client<>  {
                 fn init_pointer(_builder: ::capnp::private::layout::PointerBuilder<'a>, _size: u32) -> Self {
-                    unimplemented!()
+                    unreachable!("a capability is not made in place")
                 }
                 fn get_from_pointer(builder: ::capnp::private::layout::PointerBuilder<'a>, _default: ::core::option::Option<&'a [::capnp::Word]>) -> ::capnp::Result<Self> {
                     ::core::result::Result::Ok(::capnp::capability::FromClientHook::new(builder.get_capability()?))
@@ -13605,7 +13605,7 @@ pub mod abort_trigger {
     }
     impl <'a,> ::capnp::traits::FromPointerBuilder<'a> for Client<>  {
         fn init_pointer(_builder: ::capnp::private::layout::PointerBuilder<'a>, _size: u32) -> Self {
-            unimplemented!()
+            unreachable!("a capability is not made in place")
         }
         fn get_from_pointer(builder: ::capnp::private::layout::PointerBuilder<'a>, _default: ::core::option::Option<&'a [::capnp::Word]>) -> ::capnp::Result<Self> {
             ::core::result::Result::Ok(::capnp::capability::FromClientHook::new(builder.get_capability()?))
@@ -14423,7 +14423,7 @@ pub mod js_rpc_target {
     }
     impl <'a,> ::capnp::traits::FromPointerBuilder<'a> for Client<>  {
         fn init_pointer(_builder: ::capnp::private::layout::PointerBuilder<'a>, _size: u32) -> Self {
-            unimplemented!()
+            unreachable!("a capability is not made in place")
         }
         fn get_from_pointer(builder: ::capnp::private::layout::PointerBuilder<'a>, _default: ::core::option::Option<&'a [::capnp::Word]>) -> ::capnp::Result<Self> {
             ::core::result::Result::Ok(::capnp::capability::FromClientHook::new(builder.get_capability()?))
@@ -15734,7 +15734,7 @@ pub mod js_rpc_session {
     }
     impl <'a,> ::capnp::traits::FromPointerBuilder<'a> for Client<>  {
         fn init_pointer(_builder: ::capnp::private::layout::PointerBuilder<'a>, _size: u32) -> Self {
-            unimplemented!()
+            unreachable!("a capability is not made in place")
         }
         fn get_from_pointer(builder: ::capnp::private::layout::PointerBuilder<'a>, _default: ::core::option::Option<&'a [::capnp::Word]>) -> ::capnp::Result<Self> {
             ::core::result::Result::Ok(::capnp::capability::FromClientHook::new(builder.get_capability()?))
