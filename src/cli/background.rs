@@ -1,19 +1,18 @@
 //! The daemon that a command needs and nobody has started.
 
+use std::ffi::OsStr;
 use std::fs::{DirBuilder, File};
 use std::io::Read;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::Command;
 
 use super::failure::Failure;
 use super::place::Place;
 use crate::control::{Client, ClientError};
+use crate::session::background;
 
 /// How long a daemon may take until it answers: it starts the sessions of its project.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -45,16 +44,9 @@ async fn start(place: &Place, log: &Path) -> Result<(), Failure> {
     let mut options = File::options();
     options.write(true).create(true).truncate(true).mode(0o600);
     let file = options.open(log).map_err(failed)?;
-    // By a shell that ends at once: whoever ends a command with all that is below it must not end the daemon of all.
-    let mut command = std::process::Command::new("/bin/sh");
-    command.args(["-c", r#""$@" &"#, "sh"]).arg(std::env::current_exe().map_err(failed)?);
-    command.arg("daemon").arg("--file").arg(&place.file);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file);
-    // It is nobody's job in a shell, and stays when the terminal goes.
-    command.process_group(0);
-    let mut shell = Command::from(command).spawn().map_err(failed)?;
-    let Some(out) = shell.stdout.take() else { return Err(Failure::failed("the daemon has no output")) };
-    shell.wait().await.map_err(failed)?;
+    let program = std::env::current_exe().map_err(failed)?;
+    let arguments = [OsStr::new("daemon"), OsStr::new("--file"), place.file.as_os_str()];
+    let out = background(program.as_os_str(), arguments, file).await.map_err(failed)?;
     let mut lines = BufReader::new(out).lines();
     let ready = async {
         while let Ok(Some(line)) = lines.next_line().await {

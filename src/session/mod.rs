@@ -1,6 +1,7 @@
 //! Sessions: one running workerd each. This room finds workerd, writes its configuration, starts it, watches it and
 //! stops it. It is the only room that starts processes.
 
+mod background;
 pub mod config;
 mod exports;
 pub mod foreground;
@@ -28,6 +29,7 @@ mod vital;
 pub mod workerd;
 pub mod wrangler;
 
+pub use background::background;
 pub use exports::Exports;
 pub use host::{Host, Times};
 pub use listener::Listener;
