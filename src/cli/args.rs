@@ -33,10 +33,11 @@ Exit codes:
 
 /// The same for a command that runs another.
 const RUNNING: &str = "\
-The command sees a registry of its own: it finds every session that runs, and jackfield knows who calls. Signals
-and the terminal are the command's.
+The command sees a registry of its own: it finds every session that runs, and jackfield knows who
+calls. Signals and the terminal are the command's.
 
-Exit codes: those of the command; 128 and the signal's number, if one ended it; 1 if it cannot be started";
+Exit codes: those of the command; 128 and the signal's number, if one ended it;
+1 if it cannot be started";
 
 /// The same for commands that speak to workers.
 const CALLING: &str = "\
@@ -50,6 +51,7 @@ Exit codes:
 
 /// The same for what goes into a shell.
 const COMPLETING: &str = "\
+In:
   bash  jackfield completions bash > ~/.local/share/bash-completion/completions/jackfield
   zsh   jackfield completions zsh > a folder of $fpath/_jackfield
   fish  jackfield completions fish > ~/.config/fish/completions/jackfield.fish";
@@ -132,18 +134,8 @@ pub(super) struct UpArgs {
     /// The project file, like --file
     #[arg(value_name = "FILE", conflicts_with = "file")]
     pub(super) project: Option<PathBuf>,
-    /// Write every decoded frame, with how its ids were changed, as a JSON line
-    #[arg(long, value_name = "FILE")]
-    pub(super) trace_frames: Option<PathBuf>,
-    /// Where browsers reach all sessions, as http://NAME.localhost:PORT/ [default: a free port]
-    #[arg(long, value_name = "PORT", env = INGRESS_PORT, hide_env_values = true)]
-    pub(super) ingress_port: Option<u16>,
-    /// How long calls in progress may take to end when it stops
-    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, allow_negative_numbers = true)]
-    pub(super) grace: f64,
-    /// One JSON object a line: what starts, stops and changes
-    #[arg(long)]
-    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) keep: KeepArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -165,11 +157,18 @@ pub(super) struct DevArgs {
     /// Run without a field of the configurations that is not supported here; may be repeated
     #[arg(long, value_name = "FIELD")]
     pub(super) without: Vec<String>,
+    #[command(flatten)]
+    pub(super) keep: KeepArgs,
+}
+
+/// How what runs in the foreground is kept.
+#[derive(Debug, clap::Args)]
+pub(super) struct KeepArgs {
     /// Write every decoded frame, with how its ids were changed, as a JSON line
     #[arg(long, value_name = "FILE")]
     pub(super) trace_frames: Option<PathBuf>,
     /// Where browsers reach all sessions, as http://NAME.localhost:PORT/ [default: a free port]
-    #[arg(long, value_name = "PORT", env = INGRESS_PORT, hide_env = true)]
+    #[arg(long, value_name = "PORT", env = INGRESS_PORT, hide_env_values = true)]
     pub(super) ingress_port: Option<u16>,
     /// How long calls in progress may take to end when it stops
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0, allow_negative_numbers = true)]
@@ -427,8 +426,8 @@ impl Args {
     /// Whether the reader is a program.
     pub(super) fn json(&self) -> bool {
         match &self.command {
-            Command::Up(args) => args.json,
-            Command::Dev(args) => args.json,
+            Command::Up(args) => args.keep.json,
+            Command::Dev(args) => args.keep.json,
             Command::Demo(args) => args.json,
             Command::Retarget(args) => args.output.json,
             Command::Fake(args) => args.output.json,

@@ -75,7 +75,10 @@ fn checked(path: &str) -> Result<Path, Failure> {
 fn advise(name: &str, failure: Failure) -> Failure {
     match name {
         "scheduled" | "queue" | "alarm" | "tail" | "email" | "test" => {
-            failure.hint("if its handler is meant: a debug port carries no scheduled, queue or alarm events")
+            failure.hint(
+                "if its handler is meant: a debug port carries no scheduled, queue or alarm events; schedules and queue \
+                 messages are sent by `jackfield fire`",
+            )
         }
         "fetch" => failure.hint("send requests with `jackfield fetch TARGET URL`"),
         _ if failure.says("bytes that are allowed") => {

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::args::DevArgs;
 use super::failure::Failure;
 use super::place::Place;
 use super::progress::FetchBar;
-use super::settings::{port, seconds};
+use super::settings::Keep;
 use super::up::{self, Found};
 use crate::session::project::FILE_NAME;
 use crate::session::wrangler::{self, FILE_NAMES, Request, Tools};
@@ -25,15 +25,12 @@ pub(super) struct DevSettings {
     listen: Option<SocketAddr>,
     scope: Option<String>,
     without: Vec<String>,
-    trace_frames: Option<PathBuf>,
-    grace: Duration,
-    ingress: Option<u16>,
+    keep: Keep,
 }
 
 impl DevSettings {
     pub(super) fn resolve(args: DevArgs, file: Option<PathBuf>, here: &Path) -> Result<Self, Failure> {
-        let DevArgs { configs, env, listen, scope, without, trace_frames, ingress_port, grace, json: _ } =
-            args;
+        let DevArgs { configs, env, listen, scope, without, keep } = args;
         SessionName::scoped("worker", scope.as_deref()).map_err(Failure::usage)?;
         let place = match &file {
             Some(file) => Place::project(Some(file), here)?,
@@ -49,9 +46,7 @@ impl DevSettings {
             listen: listen.as_deref().map(address).transpose()?,
             scope,
             without,
-            trace_frames: trace_frames.map(|file| here.join(file)),
-            grace: seconds(grace)?,
-            ingress: port(ingress_port),
+            keep: Keep::resolve(keep, here)?,
         })
     }
 }
@@ -93,8 +88,7 @@ fn address(text: &str) -> Result<SocketAddr, Failure> {
 
 /// Blocks until the sessions have been stopped.
 pub(super) fn run(settings: DevSettings, as_json: bool) -> Result<(), Failure> {
-    let DevSettings { place, configs, environment, listen, scope, without, trace_frames, grace, ingress } =
-        settings;
+    let DevSettings { place, configs, environment, listen, scope, without, keep } = settings;
     let began = Instant::now();
     let project = configs.first().and_then(|config| config.parent()).unwrap_or(Path::new("/"));
     let options = workerd::Options::from_env(project).map_err(Failure::failed)?;
@@ -112,6 +106,6 @@ pub(super) fn run(settings: DevSettings, as_json: bool) -> Result<(), Failure> {
     });
     let project = wrangler::load(&request)
         .map_err(|error| Failure::project(error).hint("nothing was started; put it right and try again"))?;
-    let found = Found { workerd: found, began, grace, trace_frames, ingress, watched: Some(request) };
+    let found = Found { workerd: found, began, keep, watched: Some(request) };
     up::run_project(project, found, as_json)
 }

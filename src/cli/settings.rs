@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::args::{
-    Args, AttachArgs, Command, CompletionsArgs, DaemonArgs, FireArgs, RetargetArgs, RunArgs, Shell, UpArgs,
+    Args, AttachArgs, Command, CompletionsArgs, DaemonArgs, FireArgs, KeepArgs, RetargetArgs, RunArgs, Shell,
+    UpArgs,
 };
 use super::call::CallSettings;
 use super::dev::DevSettings;
@@ -52,10 +53,27 @@ pub(super) enum Settings {
 #[derive(Debug)]
 pub(super) struct UpSettings {
     pub(super) place: Place,
+    pub(super) keep: Keep,
+}
+
+/// How a daemon keeps what it runs.
+#[derive(Debug)]
+pub(super) struct Keep {
     pub(super) trace_frames: Option<PathBuf>,
     pub(super) grace: Duration,
-    /// A free one if it is not said.
+    /// A free port if it is not said.
     pub(super) ingress: Option<u16>,
+}
+
+impl Keep {
+    pub(super) fn resolve(args: KeepArgs, here: &Path) -> Result<Self, Failure> {
+        let KeepArgs { trace_frames, ingress_port, grace, json: _ } = args;
+        Ok(Self {
+            trace_frames: trace_frames.map(|file| here.join(file)),
+            grace: seconds(grace)?,
+            ingress: port(ingress_port),
+        })
+    }
 }
 
 impl Settings {
@@ -64,14 +82,10 @@ impl Settings {
         let Args { file, command } = args;
         let place = |file: Option<PathBuf>| Place::find(file.as_deref(), here);
         Ok(match command {
-            Command::Up(UpArgs { project, trace_frames, ingress_port, grace, json: _ }) => {
-                Self::Up(UpSettings {
-                    place: Place::project(project.or(file).as_deref(), here)?,
-                    trace_frames: trace_frames.map(|file| here.join(file)),
-                    grace: seconds(grace)?,
-                    ingress: port(ingress_port),
-                })
-            }
+            Command::Up(UpArgs { project, keep }) => Self::Up(UpSettings {
+                place: Place::project(project.or(file).as_deref(), here)?,
+                keep: Keep::resolve(keep, here)?,
+            }),
             Command::Dev(args) => Self::Dev(DevSettings::resolve(args, file, here)?),
             Command::Run(RunArgs { name, scope, command }) => {
                 // Before anything is started for it.
@@ -130,7 +144,7 @@ impl Settings {
 }
 
 /// 0 is a free one everywhere.
-pub(super) fn port(port: Option<u16>) -> Option<u16> {
+fn port(port: Option<u16>) -> Option<u16> {
     port.filter(|port| *port > 0)
 }
 
@@ -142,7 +156,7 @@ fn check_asked(name: &str) -> Result<(), Failure> {
     }
 }
 
-pub(super) fn seconds(grace: f64) -> Result<Duration, Failure> {
+fn seconds(grace: f64) -> Result<Duration, Failure> {
     Some(grace)
         .filter(|grace| *grace <= MAX_GRACE)
         .and_then(|grace| Duration::try_from_secs_f64(grace).ok())

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::failure::Failure;
 use super::place::Place;
 use super::progress::FetchBar;
-use super::settings::UpSettings;
+use super::settings::{Keep, UpSettings};
 use crate::control::{Daemon, Operator, Parts, Worker, server};
 use crate::registry;
 use crate::router::switch::{Settings, TraceFile};
@@ -36,9 +36,7 @@ struct Started {
 struct Prepared {
     project: Project,
     workerd: PathBuf,
-    grace: Duration,
-    trace_frames: Option<PathBuf>,
-    ingress: Option<u16>,
+    keep: Keep,
     account: Arc<Account>,
     began: Instant,
     /// Whether it was started for a command, and may go when nothing runs.
@@ -49,14 +47,14 @@ struct Prepared {
 
 /// Blocks until the project has been stopped.
 pub(super) fn run(settings: UpSettings, as_json: bool) -> Result<(), Failure> {
-    let UpSettings { place, trace_frames, grace, ingress } = settings;
+    let UpSettings { place, keep } = settings;
     let began = Instant::now();
     let project = Project::load(&place.file)
         .map_err(|error| Failure::project(error).hint("nothing was started; put it right and try again"))?;
     // Without a runtime: it may block for as long as npm downloads, and Ctrl-C should simply end it.
     let options = workerd::Options::from_env(&project.root).map_err(Failure::failed)?;
     let found = workerd::locate(&options, &mut FetchBar::default()).map_err(Failure::failed)?;
-    let found = Found { workerd: found, began, grace, trace_frames, ingress, watched: None };
+    let found = Found { workerd: found, began, keep, watched: None };
     run_project(project, found, as_json)
 }
 
@@ -64,31 +62,18 @@ pub(super) fn run(settings: UpSettings, as_json: bool) -> Result<(), Failure> {
 pub(super) struct Found {
     pub(super) workerd: Workerd,
     pub(super) began: Instant,
-    pub(super) grace: Duration,
-    pub(super) trace_frames: Option<PathBuf>,
-    /// A free port if it is not said.
-    pub(super) ingress: Option<u16>,
+    pub(super) keep: Keep,
     /// What is made again when its sources change.
     pub(super) watched: Option<Arc<Request>>,
 }
 
 /// Blocks until the project has been stopped.
 pub(super) fn run_project(project: Project, found: Found, as_json: bool) -> Result<(), Failure> {
-    let Found { workerd, began, grace, trace_frames, ingress, watched } = found;
+    let Found { workerd, began, keep, watched } = found;
     let account = Arc::new(Account::new(&project, as_json));
     account.begins(&project, &workerd);
     let workerd = workerd.path;
-    let prepared = Prepared {
-        project,
-        workerd,
-        grace,
-        trace_frames,
-        ingress,
-        account,
-        began,
-        in_background: false,
-        watched,
-    };
+    let prepared = Prepared { project, workerd, keep, account, began, in_background: false, watched };
     super::runtime()?.block_on(prepared.run())
 }
 
@@ -110,18 +95,8 @@ pub(super) fn in_background(place: Place, ingress: Option<u16>) -> Result<(), Fa
         }
     };
     let account = Arc::new(Account::new(&project, true));
-    let grace = Times::default().drain;
-    let prepared = Prepared {
-        project,
-        workerd,
-        grace,
-        trace_frames: None,
-        ingress,
-        account,
-        began,
-        in_background: true,
-        watched: None,
-    };
+    let keep = Keep { trace_frames: None, grace: Times::default().drain, ingress };
+    let prepared = Prepared { project, workerd, keep, account, began, in_background: true, watched: None };
     super::runtime()?.block_on(prepared.run())
 }
 
@@ -129,7 +104,7 @@ impl Prepared {
     async fn run(self) -> Result<(), Failure> {
         let mut signals =
             Signals::new().map_err(|error| Failure::failed(format!("cannot watch signals: {error}")))?;
-        let (account, grace, in_background) = (self.account.clone(), self.grace, self.in_background);
+        let (account, grace, in_background) = (self.account.clone(), self.keep.grace, self.in_background);
         let sources = self.watched.clone().map(|request| Sources::new(request, &self.project)).transpose()?;
         let started = tokio::select! {
             biased;
@@ -140,7 +115,8 @@ impl Prepared {
     }
 
     async fn start(self) -> Result<Started, Failure> {
-        let Self { project, workerd, grace, trace_frames, ingress, account, began, .. } = self;
+        let Self { project, workerd, keep, account, began, .. } = self;
+        let Keep { trace_frames, grace, ingress } = keep;
         let runtime = RuntimeDir::claim(&project.file).map_err(Failure::failed)?;
         let socket = RuntimeDir::control_socket(runtime.folder());
         let router = router(trace_frames.as_deref())?;
