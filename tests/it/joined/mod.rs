@@ -1,6 +1,7 @@
 //! Sessions that jackfield did not start: `jackfield run`, `jackfield attach`, and what lies in a registry.
 
 mod chaos;
+mod folders;
 mod names;
 mod registry;
 mod stage;

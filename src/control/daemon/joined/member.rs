@@ -48,6 +48,8 @@ pub(super) struct Member {
     pub id: u64,
     /// When it ended, if it has.
     pub ended: Option<std::time::Instant>,
+    /// Whether its entry has been taken away.
+    pub is_missing: bool,
     /// Ends with it.
     pub watch: AbortHandle,
 }

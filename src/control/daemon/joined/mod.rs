@@ -5,6 +5,7 @@
 
 mod member;
 mod publish;
+mod trouble;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ use crate::session::{
 };
 use member::{Member, NEWS, News, Source, What, follow};
 use publish::Faces;
+use trouble::{Trouble, Troubles};
 
 /// Operators at a time; each waits for its answer.
 const QUEUE: usize = 16;
@@ -78,6 +80,7 @@ pub(super) struct Joined {
     runs: HashMap<u64, Runs>,
     members: Vec<Member>,
     faces: Faces,
+    troubles: Troubles,
     /// For runs, followers and generations alike.
     last_number: u64,
 }
@@ -104,6 +107,7 @@ impl Joined {
             tasks: JoinSet::new(),
             runs: HashMap::new(),
             members: Vec::new(),
+            troubles: Troubles::default(),
             last_number: 0,
         };
         for folder in registries {
@@ -221,23 +225,27 @@ impl Joined {
             Source::Registry(folder) => (registry::list(folder), None, None),
             Source::Attached => return,
         };
-        let found = match found {
-            Ok(found) => found,
-            Err(error) => return tracing::warn!(%error, ?source, "a registry cannot be read"),
-        };
+        let error = found.as_ref().err().map(ToString::to_string);
+        self.troubles.note(source, Trouble::Read, error);
+        let Ok(found) = found else { return };
         for (file, error) in &found.refused {
             tracing::debug!(?source, file, %error, "a registry entry is passed over");
         }
-        if found.is_cut {
-            tracing::warn!(?source, "a registry has too many entries; the rest is not looked at");
-        }
+        let cut = found.is_cut.then(|| format!("more than {}", registry::MAX_ENTRIES));
+        self.troubles.note(source, Trouble::Length, cut);
         let mut alone = name.filter(|_| found.entries.len() == 1);
         self.end_missing(source, &found.entries, "it has unregistered");
         for (worker, entry) in found.entries {
             let known = |member: &Member| member.source == *source && member.worker == worker;
             match self.members.iter().position(known) {
-                // The file of one that was killed stays; what it says is over.
-                Some(index) if self.members.get(index).is_some_and(|member| member.entry == entry) => {
+                // The file of one that was killed stays; what it says is over. One that went and came back as it
+                // was is news: tools write an entry again that somebody has removed.
+                Some(index)
+                    if self
+                        .members
+                        .get(index)
+                        .is_some_and(|member| member.entry == entry && !member.is_missing) =>
+                {
                     continue;
                 }
                 Some(index) => {
@@ -301,7 +309,8 @@ impl Joined {
         let is_registered = source != Source::Attached;
         let follower = follow(session.clone(), id, port, is_registered, self.news.0.clone());
         let watch = self.tasks.spawn(follower);
-        self.members.push(Member { session, source, worker, entry, id, ended: None, watch });
+        let member = Member { session, source, worker, entry, id, ended: None, is_missing: false, watch };
+        self.members.push(member);
     }
 
     fn learn(&mut self, news: News) {
@@ -320,7 +329,11 @@ impl Joined {
     fn end_missing(&mut self, source: &Source, entries: &BTreeMap<String, Entry>, why: &str) {
         let mut gone = Vec::new();
         for member in &mut self.members {
-            if member.source == *source && !entries.contains_key(&member.worker) && member.ended.is_none() {
+            if member.source != *source || entries.contains_key(&member.worker) {
+                continue;
+            }
+            member.is_missing = true;
+            if member.ended.is_none() {
                 member.ended = Some(Instant::now());
                 member.watch.abort();
                 gone.push(member.session.clone());
@@ -334,7 +347,9 @@ impl Joined {
     fn end_run(&mut self, number: u64) {
         if self.runs.remove(&number).is_some() {
             let why = "the command under `jackfield run` has ended";
-            self.end_missing(&Source::Run(number), &BTreeMap::new(), why);
+            let source = Source::Run(number);
+            self.end_missing(&source, &BTreeMap::new(), why);
+            self.troubles.forget(&source);
         }
     }
 
@@ -368,9 +383,9 @@ impl Joined {
             let own = |name: &str| {
                 self.members.iter().any(|member| member.source == source && member.session.name() == name)
             };
-            if let Err(error) = self.faces.publish(session, own, &self.members, &table, &mut run.view) {
-                tracing::warn!(%session, %error, "the registry of a session cannot be written");
-            }
+            let published = self.faces.publish(session, own, &self.members, &table, &mut run.view);
+            let error = published.err().map(|error| format!("{session}: {error}"));
+            self.troubles.note(&source, Trouble::Write, error);
         }
     }
 }
