@@ -1,8 +1,10 @@
 //! Sessions that jackfield did not start: `jackfield run`, `jackfield attach`, and what lies in a registry.
 
+mod attached;
 mod chaos;
 mod folders;
 mod names;
 mod registry;
 mod stage;
+mod tool;
 mod wrangler;

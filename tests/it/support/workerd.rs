@@ -1,9 +1,9 @@
 //! The workerd that tests run against.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use jackfield::session::workerd::{Options, Workerd, locate};
+use jackfield::session::workerd::{Options, Workerd, locate, locate_esbuild};
 
 /// The workerd that jackfield itself would run here; fetched if there is none, once for all tests.
 ///
@@ -21,4 +21,16 @@ pub fn workerd() -> &'static Workerd {
 /// The binary of [`workerd`].
 pub fn workerd_path() -> &'static Path {
     &workerd().path
+}
+
+/// The esbuild with which a workerd compiles projects; found or fetched in the same way.
+///
+/// # Panics
+/// Without one.
+pub fn esbuild_path() -> &'static Path {
+    static FOUND: OnceLock<PathBuf> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        let options = Options::from_env(Path::new(env!("CARGO_MANIFEST_DIR"))).expect("a known platform");
+        locate_esbuild(&options, &mut ()).unwrap_or_else(|error| panic!("this test bundles: {error}"))
+    })
 }

@@ -2,6 +2,7 @@ import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
 
 const tailed = new Set();
 const received = [];
+const schedules = [];
 
 export class Admin extends WorkerEntrypoint {
   who() {
@@ -45,6 +46,12 @@ export default class extends WorkerEntrypoint {
   }
   queue(batch) {
     received.push(...batch.messages.map((message) => message.body));
+  }
+  scheduled({ cron, scheduledTime }) {
+    schedules.push([cron, scheduledTime]);
+  }
+  schedules() {
+    return schedules;
   }
   received() {
     return received;

@@ -33,6 +33,11 @@ const routes = {
     await env.JOBS.send("from web");
     return new Response("sent");
   },
+  "/schedule": async (env) => {
+    const { outcome } = await env.API.scheduled({ cron: "5 4 * * *", scheduledTime: new Date(86_400_000) });
+    return new Response(outcome);
+  },
+  "/schedules": async (env) => Response.json(await env.API.schedules()),
   "/received": async (env) => Response.json(await env.API.received()),
 };
 
