@@ -6,5 +6,6 @@ mod folders;
 mod names;
 mod registry;
 mod stage;
+mod terminal;
 mod tool;
 mod wrangler;
