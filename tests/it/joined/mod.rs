@@ -1,5 +1,6 @@
 //! Sessions that jackfield did not start: `jackfield run`, `jackfield attach`, and what lies in a registry.
 
+mod alive;
 mod attached;
 mod chaos;
 mod folders;
@@ -8,4 +9,5 @@ mod registry;
 mod stage;
 mod terminal;
 mod tool;
+mod urls;
 mod wrangler;

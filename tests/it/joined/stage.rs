@@ -141,18 +141,25 @@ pub fn register(registry: &Path, worker: &str, entry: &str) {
 
 /// A workerd with a debug port, whose services have the names that Miniflare gives.
 pub fn target(name: &str) -> Running {
+    serve(&WORKER.replace("NAME", name))
+}
+
+/// The same with a worker that a test brings.
+pub fn serve(worker: &str) -> Running {
     let folder = folder();
-    std::fs::write(folder.path().join("worker.js"), WORKER.replace("NAME", name)).unwrap();
+    std::fs::write(folder.path().join("worker.js"), worker).unwrap();
     let config = r#"
 using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (services = [(name = "core:user:api", worker = (
   modules = [(name = "worker.js", esModule = embed "worker.js")],
   compatibilityDate = "2026-11-01",
-  durableObjectNamespaces = [(className = "Room", ephemeralLocal = void)],
+  durableObjectNamespaces = [CLASSES],
   durableObjectStorage = (inMemory = void),
 ))]);
 "#;
-    Running::start(folder, config, &[])
+    let class = r#"(className = "Room", ephemeralLocal = void)"#;
+    let classes = if worker.contains("class Room ") { class } else { "" };
+    Running::start(folder, &config.replace("CLASSES", classes), &[])
 }
 
 /// The entry of such a target.
