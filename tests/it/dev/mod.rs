@@ -1,5 +1,6 @@
 //! `jackfield dev`: wrangler projects on bare workerd, compiled, linked, reloaded, fired at.
 
+mod fields;
 mod refused;
 
 use serde_json::{Value, json};
