@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::host::Host;
 use super::name::SessionName;
 use super::process::{Ended, Running, StartError};
-use super::project::SessionSpec;
+use super::project::{Compiled, SessionSpec};
 use super::state::{SessionSink, SessionState};
 use super::supervisor::Drain;
 
@@ -70,6 +70,8 @@ pub(super) enum Command {
         prepared: Option<Box<Running>>,
         reply: oneshot::Sender<Result<(), StartError>>,
     },
+    /// The process is as it should be, and its sources have other lines.
+    LeadBack { compiled: Arc<Compiled>, reply: oneshot::Sender<()> },
     /// End the process as a crash would.
     Kill,
 }
@@ -120,6 +122,13 @@ impl Keeper {
                     let done = self.replace(*spec, prepared).await;
                     // Who asked may have gone; what was asked for is done.
                     let _ = reply.send(done);
+                }
+                Event::Told(Command::LeadBack { compiled, reply }) => {
+                    if let Now::Up { running, .. } = &self.now {
+                        running.lead_back_by(compiled.clone());
+                    }
+                    self.spec.compiled = Some(compiled);
+                    let _ = reply.send(());
                 }
                 Event::Told(Command::Kill) => {
                     if let Now::Up { running, .. } = &mut self.now {

@@ -66,8 +66,8 @@ const HELD_LINES: usize = 1_000;
 pub(super) struct Outlet {
     session: SessionName,
     sink: Arc<dyn OutputSink>,
-    /// What leads from places in the lines back to the sources.
-    compiled: Option<Arc<Compiled>>,
+    /// What leads from places in the lines back to the sources. These may change while the bundle stays as it is.
+    compiled: Mutex<Option<Arc<Compiled>>>,
     /// `None` once it is open.
     held: Mutex<Option<Vec<(Stream, String)>>>,
 }
@@ -84,7 +84,12 @@ impl Outlet {
         sink: Arc<dyn OutputSink>,
         compiled: Option<Arc<Compiled>>,
     ) -> Arc<Self> {
-        Arc::new(Self { session, sink, compiled, held: Mutex::new(Some(Vec::new())) })
+        Arc::new(Self { session, sink, compiled: Mutex::new(compiled), held: Mutex::new(Some(Vec::new())) })
+    }
+
+    /// From now on lines lead back by that.
+    pub(super) fn lead_back_by(&self, compiled: Arc<Compiled>) {
+        *self.compiled.lock().unwrap_or_else(PoisonError::into_inner) = Some(compiled);
     }
 
     /// From now on lines go to the sink, those that were held first.
@@ -99,7 +104,8 @@ impl Outlet {
     }
 
     fn back(&self, line: String) -> String {
-        match self.compiled.as_ref().and_then(|compiled| compiled.source_map.as_ref()) {
+        let compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match compiled.as_ref().and_then(|compiled| compiled.source_map.as_ref()) {
             Some(map) => map.back(&line),
             None => line,
         }

@@ -22,7 +22,7 @@ use super::lines::Lines;
 use super::name::SessionName;
 use super::orphans;
 use super::output::{Copier, LastLines, MAX_LINE, Outlet, Stream};
-use super::project::SessionSpec;
+use super::project::{Compiled, SessionSpec};
 use super::state::Generation;
 use super::{RuntimeDirError, host};
 use crate::net::Endpoint;
@@ -205,6 +205,11 @@ impl Running {
         Arc::make_mut(&mut self.generation).number = number;
         self.outlet.open();
         self.generation.clone()
+    }
+
+    /// What it writes leads back to its sources by that from now on.
+    pub(super) fn lead_back_by(&self, compiled: Arc<Compiled>) {
+        self.outlet.lead_back_by(compiled);
     }
 
     pub(super) fn generation(&self) -> &Arc<Generation> {

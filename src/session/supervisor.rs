@@ -116,10 +116,13 @@ impl Sessions {
     pub async fn bring_up(&mut self, project: &Project) -> Result<Applied, StartFailures> {
         self.reap();
         let mut applied = Applied::default();
-        let mut wanted = Vec::new();
+        let (mut wanted, mut same) = (Vec::new(), Vec::new());
         for spec in &project.sessions {
             match self.kept.get(&spec.name) {
-                Some(kept) if kept.spec.serves_for(spec) => applied.unchanged.push(spec.name.clone()),
+                Some(kept) if kept.spec.serves_for(spec) => {
+                    applied.unchanged.push(spec.name.clone());
+                    same.push(spec);
+                }
                 Some(_) => wanted.push(spec),
                 None => {
                     self.shared.publish(&spec.name, SessionState::Starting);
@@ -128,6 +131,9 @@ impl Sessions {
             }
         }
         let prepared = self.prepare(wanted).await?;
+        for spec in same {
+            self.lead_back(spec).await;
+        }
         let mut failures = Vec::new();
         for Prepared { spec, running } in prepared {
             let name = spec.name.clone();
@@ -218,6 +224,20 @@ impl Sessions {
     fn forget_if_new(&self, session: &SessionName, why: &str) {
         if !self.kept.contains_key(session) {
             self.shared.publish(session, SessionState::Down { why: why.to_owned() });
+        }
+    }
+
+    /// An edited comment makes the same bundle of sources whose lines are others.
+    async fn lead_back(&mut self, spec: &SessionSpec) {
+        let (Some(compiled), Some(kept)) = (&spec.compiled, self.kept.get_mut(&spec.name)) else { return };
+        let known = kept.spec.compiled.as_ref().and_then(|known| known.source_map.as_ref());
+        if known == compiled.source_map.as_ref() {
+            return;
+        }
+        let (reply, answer) = oneshot::channel();
+        let command = Command::LeadBack { compiled: compiled.clone(), reply };
+        if kept.commands.send(command).await.is_ok() && answer.await.is_ok() {
+            kept.spec.compiled = Some(compiled.clone());
         }
     }
 

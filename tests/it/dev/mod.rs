@@ -2,6 +2,7 @@
 
 mod fields;
 mod refused;
+mod traces;
 
 use serde_json::{Value, json};
 
