@@ -13,9 +13,10 @@ use crate::net::Lifetime;
 /// What hyper drives on both sides.
 pub(super) type Io = TokioIo<Stream>;
 
-/// More than any workerd can send: its header buffer is 128 KiB, and workers with a thousand headers exist. hyper
-/// allocates this table per message, 64 bytes an entry, so it is not simply made huge.
-const MAX_HEADERS: usize = 2_048;
+/// Workers with a thousand headers exist; a workerd's buffer for them is 128 KiB. hyper allocates two tables for each
+/// message, 64 bytes an entry together. Where they reach 128 KiB, glibc gives memory back to the system after every
+/// message and asks for it again before the next.
+const MAX_HEADERS: usize = 1_536;
 
 /// What a caller may still send after the target answered and closed: as much as is under way in the sockets and in
 /// hyper's buffers, several times over. An upload without end breaks soon enough.
