@@ -81,7 +81,7 @@ impl LinkRoute {
                 }
                 let lease = Arc::new(EventLease {
                     shared: self.shared.clone(),
-                    cut: self.shared.cuttable(&link.name, link.revision),
+                    cut: self.shared.cuttable(&link),
                     _ticket: self.shared.ticket(&link, &generation),
                     is_counted: self.counted().is_some(),
                     link,

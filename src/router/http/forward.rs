@@ -6,7 +6,7 @@ use std::time::Instant;
 use hyper::body::Incoming;
 use hyper::header::{HOST, HeaderValue, UPGRADE};
 use hyper::http::uri::Scheme;
-use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 
 use super::body::{FaceBody, RequestBody, ResponseBody};
 use super::convert::{Converted, convert};
@@ -63,8 +63,8 @@ pub(super) async fn forward<R: Route>(
     let bytes = headers::size(request.headers());
     let mut request = request.map(RequestBody::new);
     // A browser does not send the whole URL.
-    let short = request.uri().clone();
-    let whole = (kind != EventKind::Connect).then(|| whole(&request)).flatten();
+    let short =
+        (kind != EventKind::Connect && request.uri().scheme().is_none()).then(|| request.uri().clone());
     let mut refused: Option<Refusal> = None;
 
     loop {
@@ -89,9 +89,10 @@ pub(super) async fn forward<R: Route>(
             }
         }
         request.body_mut().hold(lease.clone());
-        if let Some(whole) = &whole {
+        if let Some(short) = &short {
             let is_front = matches!(upstream.speaks, Speaks::Http { is_front: true, .. });
-            *request.uri_mut() = if is_front { short.clone() } else { whole.clone() };
+            let whole = (!is_front).then(|| whole(short, request.headers())).flatten();
+            *request.uri_mut() = whole.unwrap_or_else(|| short.clone());
         }
 
         let sent = async {
@@ -137,13 +138,10 @@ pub(super) async fn forward<R: Route>(
     }
 }
 
-/// The URL of a request that does not have the whole one.
-fn whole<B>(request: &Request<B>) -> Option<Uri> {
-    if request.uri().scheme().is_some() {
-        return None;
-    }
-    let host = request.headers().get(HOST)?;
-    let path = request.uri().path_and_query()?.clone();
+/// The URL of a request that has only its path.
+fn whole(short: &Uri, headers: &HeaderMap) -> Option<Uri> {
+    let host = headers.get(HOST)?;
+    let path = short.path_and_query()?.clone();
     Uri::builder().scheme(Scheme::HTTP).authority(host.as_bytes()).path_and_query(path).build().ok()
 }
 

@@ -1,6 +1,5 @@
 //! Keep-alive connections to the HTTP sockets of the targets.
 
-use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,6 +16,7 @@ use super::settings::{self, Io};
 use super::stream::Stream;
 use crate::net::socket::Probe;
 use crate::net::{Endpoint, Lifetime};
+use crate::rpc::FastMap;
 
 /// A workerd closes a connection that was idle for 5 s. Ours go 2 s earlier, so that no request meets that close.
 const IDLE_FOR: Duration = Duration::from_secs(3);
@@ -42,7 +42,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Idle {
-    sockets: HashMap<Endpoint, Vec<Parked>>,
+    sockets: FastMap<Endpoint, Vec<Parked>>,
     reaper_runs: bool,
 }
 

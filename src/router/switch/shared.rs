@@ -1,6 +1,5 @@
 //! What all callers' engines share: the links, the idle upstream connections, and who has to be told of changes.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -83,8 +82,8 @@ pub struct Shared {
     pub(in crate::router) settings: Settings,
     pub(super) pool: Pool,
     callers: Mutex<Slab<Arc<Mailbox>>>,
-    leases: Mutex<HashMap<Held, usize>>,
-    cuttable: Mutex<Slab<(LinkName, Revision, CancellationToken)>>,
+    leases: Mutex<FastMap<Arc<Held>, usize>>,
+    cuttable: Mutex<Slab<(Arc<Link>, CancellationToken)>>,
     lease_returned: Notify,
     draining: CancellationToken,
     counters: Counters,
@@ -230,7 +229,7 @@ impl Shared {
         self.callers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock_leases(&self) -> MutexGuard<'_, HashMap<Held, usize>> {
+    fn lock_leases(&self) -> MutexGuard<'_, FastMap<Arc<Held>, usize>> {
         self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -277,8 +276,8 @@ impl Shared {
             drop(cuts);
             mailbox.waker.wake();
         }
-        for (_, (of, revision, token)) in self.lock_cuttable().iter() {
-            if of == link && *revision < before {
+        for (_, (of, token)) in self.lock_cuttable().iter() {
+            if of.name == *link && of.revision < before {
                 token.cancel();
             }
         }
@@ -305,7 +304,7 @@ impl Shared {
             let mut changed = std::pin::pin!(self.lease_returned.notified());
             // From here on no notification is missed.
             changed.as_mut().enable();
-            if !self.lock_leases().keys().any(&counts) {
+            if !self.lock_leases().keys().any(|held| counts(held)) {
                 return;
             }
             changed.await;
@@ -314,24 +313,24 @@ impl Shared {
 
     /// A lease, or an HTTP event, begins.
     pub(in crate::router) fn ticket(self: &Arc<Self>, link: &Link, generation: &Generation) -> Ticket {
-        let held = Held {
+        let held = Arc::new(Held {
             link: link.name.clone(),
             revision: link.revision,
             session: generation.session.clone(),
             number: generation.number,
-        };
+        });
         *self.lock_leases().entry(held.clone()).or_default() += 1;
         Ticket { shared: self.clone(), held }
     }
 
-    fn lock_cuttable(&self) -> MutexGuard<'_, Slab<(LinkName, Revision, CancellationToken)>> {
+    fn lock_cuttable(&self) -> MutexGuard<'_, Slab<(Arc<Link>, CancellationToken)>> {
         self.cuttable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A token that is cancelled when the link is cut.
-    pub(in crate::router) fn cuttable(self: &Arc<Self>, link: &LinkName, revision: Revision) -> Cuttable {
+    /// A token that is cancelled when the link, as it leads now, is cut.
+    pub(in crate::router) fn cuttable(self: &Arc<Self>, link: &Arc<Link>) -> Cuttable {
         let token = CancellationToken::new();
-        let key = self.lock_cuttable().insert((link.clone(), revision, token.clone()));
+        let key = self.lock_cuttable().insert((link.clone(), token.clone()));
         Cuttable { shared: self.clone(), key, token }
     }
 
@@ -409,7 +408,7 @@ struct Held {
 /// Counts one lease, or one HTTP event, as held until it is dropped.
 pub(in crate::router) struct Ticket {
     shared: Arc<Shared>,
-    held: Held,
+    held: Arc<Held>,
 }
 
 impl Drop for Ticket {
@@ -447,6 +446,8 @@ impl Drop for Cuttable {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
     use crate::router::{Change, Origin, Target};
     use crate::session::{Services, SessionSink, SessionState};
