@@ -8,15 +8,29 @@ use crate::net::Endpoint;
 pub struct Listener {
     /// Its number.
     pub pid: u32,
-    pub(super) parent: Option<Identity>,
+    parent: Option<Parent>,
+}
+
+/// Who started it, or has taken it over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Parent {
+    pid: i32,
+    /// `None`: another user's, about whom the system tells no more; or it has just ended.
+    identity: Option<Identity>,
 }
 
 impl Listener {
     /// The process behind an endpoint, where the system tells.
     pub fn of(endpoint: &Endpoint) -> Option<Self> {
         let pid = system::listener(endpoint)?;
-        let parent = system::parent(pid).filter(|parent| *parent > 0).and_then(identify);
+        let parent = system::parent(pid).filter(|parent| *parent > 0);
+        let parent = parent.map(|pid| Parent { pid, identity: identify(pid) });
         Some(Self { pid: pid.cast_unsigned(), parent })
+    }
+
+    /// Who started it, to wait for.
+    pub(super) fn parent(&self) -> Option<&Identity> {
+        self.parent.as_ref()?.identity.as_ref()
     }
 
     /// Where it was started.
@@ -29,8 +43,10 @@ impl Listener {
     /// Whether the tool that started it has gone, and init or a session manager took it over. Nobody updates such a
     /// process any more, and it serves old code for as long as it lives.
     pub fn is_orphan(&self) -> bool {
-        let Some(Identity { pid, executable, .. }) = &self.parent else { return false };
-        let name = executable.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let Some(Parent { pid, identity }) = &self.parent else { return false };
+        let executable = identity.as_ref().and_then(|identity| identity.executable.file_name());
+        // That of an init which belongs to root cannot be read; a tool that started it is of our own user.
+        let name = executable.and_then(|name| name.to_str()).unwrap_or_default();
         // In a container the tool itself may be the first process.
         let is_tool = matches!(name, "node" | "bun" | "deno" | "workerd");
         !is_tool && (*pid == 1 || matches!(name, "systemd" | "init" | "launchd"))
@@ -119,10 +135,7 @@ mod tests {
         let endpoint = Endpoint::tcp(listener.local_addr().unwrap()).unwrap();
         let found = Listener::of(&endpoint).unwrap();
         assert_eq!(found.pid, std::process::id());
-        assert_eq!(
-            found.parent.as_ref().unwrap().pid,
-            rustix::process::getppid().unwrap().as_raw_nonzero().get()
-        );
+        assert_eq!(found.parent().unwrap().pid, rustix::process::getppid().unwrap().as_raw_nonzero().get());
         drop(listener);
         assert_eq!(Listener::of(&endpoint), None);
     }
@@ -130,10 +143,12 @@ mod tests {
     #[test]
     fn init_is_a_parent_only_of_orphans() {
         let child = |pid, executable: &str| {
-            let parent = Identity { pid, started: "1".into(), executable: executable.into() };
+            let identity = Identity { pid, started: "1".into(), executable: executable.into() };
+            let parent = Parent { pid, identity: (!executable.is_empty()).then_some(identity) };
             Listener { pid: 9, parent: Some(parent) }.is_orphan()
         };
         assert!(child(1, "/sbin/init") && child(1, "/usr/bin/tini") && child(70, "/usr/lib/systemd/systemd"));
+        assert!(child(1, "") && !child(70, ""), "whose executable cannot be read");
         assert!(!child(1, "/usr/bin/node") && !child(70, "/usr/bin/node") && !child(70, "/bin/bash"));
     }
 }

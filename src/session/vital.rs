@@ -2,18 +2,21 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::task::ready;
 use std::time::Duration;
+
+use rustix::process::Pid;
+use tokio::io::unix::AsyncFd;
 
 use super::listener::Listener;
 use super::orphans::{self, Identity};
 use crate::net::{Endpoint, Socket};
 
 /// How often to look at a process where the system gives no handle to wait on.
-#[cfg(not(target_os = "linux"))]
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// How soon to look again at a listener that closed our connection and takes another.
+/// How soon to look again at a listener that closed our connection and takes another, or that cannot be asked.
 const CALM: Duration = Duration::from_millis(100);
 
 /// Waits until nobody serves at `port` any more, or who started that process has gone. Returns what happened.
@@ -24,7 +27,7 @@ const CALM: Duration = Duration::from_millis(100);
 /// # Cancellation
 /// Closes the connection.
 pub async fn ended(port: &Endpoint, listener: Option<&Listener>) -> String {
-    let parent = listener.and_then(|listener| listener.parent.as_ref());
+    let parent = listener.and_then(Listener::parent);
     tokio::select! {
         biased;
         why = closed(port) => format!("its debug port {port} is closed: {why}"),
@@ -34,22 +37,22 @@ pub async fn ended(port: &Endpoint, listener: Option<&Listener>) -> String {
 
 async fn closed(port: &Endpoint) -> io::Error {
     loop {
-        let socket = match port.connect().and_then(Socket::new) {
-            Ok(socket) => socket,
-            // A listener whose queue is full lives.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                tokio::time::sleep(CALM).await;
-                continue;
-            }
-            Err(error) => return error,
-        };
-        hang_up(socket).await;
-        // Was it only the connection?
-        if let Err(error) = port.connect() {
-            return error;
+        match port.connect().and_then(Socket::new) {
+            Ok(socket) => hang_up(socket).await,
+            Err(error) if nobody_listens(&error) => return error,
+            // A listener whose queue is full lives, and where we are out of descriptors nothing is known.
+            Err(_) => {}
         }
-        tokio::time::sleep(CALM).await;
+        // Was it only the connection?
+        match port.connect() {
+            Err(error) if nobody_listens(&error) => return error,
+            _ => tokio::time::sleep(CALM).await,
+        }
     }
+}
+
+fn nobody_listens(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound)
 }
 
 async fn hang_up(mut socket: Socket) {
@@ -89,26 +92,42 @@ impl Process {
 
 async fn gone(process: Option<&Identity>) {
     let Some(identity) = process else { return std::future::pending().await };
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::process::{Pid, PidfdFlags, pidfd_open};
-        use tokio::io::Interest;
-
-        let Some(pid) = Pid::from_raw(identity.pid) else { return };
-        let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else { return };
+    loop {
+        let handle = handle(identity.pid);
         // The number may have gone to another process before the handle was there.
-        if orphans::identify(identity.pid).is_none_or(|now| now.started != identity.started) {
+        if has_ended(identity) {
             return;
         }
-        match crate::net::socket::register(handle, Interest::READABLE) {
-            Ok(handle) => drop(handle.readable().await),
-            Err(_) => std::future::pending().await,
+        match handle {
+            Some(handle) => return drop(handle.readable().await),
+            // Out of descriptors, or a system without such handles.
+            None => tokio::time::sleep(LOOK_EVERY).await,
         }
     }
-    #[cfg(not(target_os = "linux"))]
-    while orphans::identify(identity.pid).is_some_and(|now| now.started == identity.started) {
-        tokio::time::sleep(LOOK_EVERY).await;
+}
+
+fn has_ended(process: &Identity) -> bool {
+    match orphans::identify(process.pid) {
+        Some(now) => now.started != process.started,
+        // Without descriptors nothing can be read of a process that lives.
+        None if cfg!(target_os = "linux") => Pid::from_raw(process.pid)
+            .is_none_or(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH)),
+        None => true,
     }
+}
+
+/// What can be read once the process has ended.
+#[cfg(target_os = "linux")]
+fn handle(pid: i32) -> Option<AsyncFd<OwnedFd>> {
+    use rustix::process::{PidfdFlags, pidfd_open};
+
+    let handle = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
+    crate::net::socket::register(handle, tokio::io::Interest::READABLE).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn handle(_pid: i32) -> Option<AsyncFd<OwnedFd>> {
+    None
 }
 
 #[cfg(test)]
