@@ -14,7 +14,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, connect, socket, so
 
 /// The kernel shakes hands over loopback by itself, within microseconds. Only a listener whose queue is full lets one
 /// wait, and that is a refusal for now.
-const HANDSHAKE: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+const HANDSHAKE: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
 
 /// A unix socket, or a port of this machine: what can be connected to without waiting, and cannot be read by others.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -70,12 +70,16 @@ impl Endpoint {
     /// Connects, at once or not at all.
     ///
     /// # Errors
-    /// Nobody listens there, or the listener's queue is full (`WouldBlock`).
+    /// Nobody listens there, or another user does (`PermissionDenied`), or the listener's queue is full (`WouldBlock`).
     pub fn connect(&self) -> io::Result<OwnedFd> {
         match self {
             Self::Unix(path) => {
                 let fd = nonblocking(AddressFamily::UNIX)?;
                 connect(&fd, &SocketAddrUnix::new(&**path)?)?;
+                if owner(&fd, path)? != rustix::process::geteuid().as_raw() {
+                    let why = "another user listens there";
+                    return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+                }
                 Ok(fd)
             }
             Self::Tcp(Loopback(address)) => {
@@ -98,6 +102,17 @@ fn nonblocking(family: AddressFamily) -> io::Result<OwnedFd> {
     fcntl_setfd(&fd, FdFlags::CLOEXEC)?;
     ioctl_fionbio(&fd, true)?;
     Ok(fd)
+}
+
+/// Whoever may write to the folder of a socket may put another one in its place.
+#[cfg(target_os = "linux")]
+fn owner(fd: &OwnedFd, _path: &Path) -> io::Result<u32> {
+    Ok(sockopt::socket_peercred(fd)?.uid.as_raw())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn owner(_fd: &OwnedFd, path: &Path) -> io::Result<u32> {
+    Ok(std::os::unix::fs::MetadataExt::uid(&path.metadata()?))
 }
 
 fn shake_hands(fd: &OwnedFd) -> io::Result<()> {
@@ -137,7 +152,11 @@ impl FromStr for Endpoint {
     fn from_str(text: &str) -> Result<Self, EndpointError> {
         let error = |why| EndpointError { text: text.escape_default().take(200).collect(), why };
         if let Some(path) = text.strip_prefix("unix:") {
-            return match path.starts_with('/') && !path.contains('\0') {
+            // It is shown on terminals.
+            if path.contains(char::is_control) {
+                return Err(error("the path has control characters"));
+            }
+            return match path.starts_with('/') {
                 true => Ok(Self::Unix(Path::new(path).into())),
                 false => Err(error("the path is not absolute")),
             };
@@ -187,6 +206,9 @@ mod tests {
             "unix:a",
             "unix:../a",
             "unix:/a\0b",
+            "unix:/a\u{1b}[31m",
+            "unix:/a\nb",
+            "unix:/a\u{9b}1m",
             "http://127.0.0.1:80",
             " 127.0.0.1:80",
             "example.com:80",
