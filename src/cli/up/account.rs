@@ -180,7 +180,9 @@ impl SessionSink for Account {
                     generation.number
                 ));
             }
-            SessionState::Down { why } => screen::note(&format!("{tag} {BAD}down{BAD:#} {why}")),
+            SessionState::Down { why } => {
+                screen::note(&format!("{tag} {BAD}down{BAD:#} {}", screen::plain(&why)))
+            }
         }
     }
 }
