@@ -10,7 +10,8 @@ use super::name::MAX_PART;
 pub fn of_folder(folder: &Path) -> Option<String> {
     let (worktree, git) = folder.ancestors().find_map(|folder| Some((folder, git_folder(folder)?)))?;
     let head = fs::read_to_string(git.join("HEAD")).ok()?;
-    let branch = head.trim().strip_prefix("ref: refs/heads/");
+    // Where git keeps its references in tables, HEAD names this branch, which there cannot be.
+    let branch = head.trim().strip_prefix("ref: refs/heads/").filter(|branch| *branch != ".invalid");
     // A commit without a branch is checked out in many places; the folder is in one.
     let text = branch.or_else(|| worktree.file_name()?.to_str())?;
     part(text)
@@ -47,6 +48,8 @@ mod tests {
         fs::write(main.join(".git/HEAD"), "ref: refs/heads/feature/log in\n").unwrap();
         assert_eq!(of_folder(&main.join("src/deep")).unwrap(), "feature-log-in");
         fs::write(main.join(".git/HEAD"), "0123456789abcdef\n").unwrap();
+        assert_eq!(of_folder(&main).unwrap(), "app");
+        fs::write(main.join(".git/HEAD"), "ref: refs/heads/.invalid\n").unwrap();
         assert_eq!(of_folder(&main).unwrap(), "app");
         let linked = keep.path().join("fix");
         fs::create_dir(&linked).unwrap();
