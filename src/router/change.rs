@@ -412,9 +412,11 @@ impl Draft {
             same.map_or_else(|| (self.next.revision, Instant::now()), |old| (old.revision, old.since));
         // Props go with the calls of a session that joined, as they do without us.
         let (accepts_props, name) = (worker.is_none(), name.clone());
+        // Whoever changes links by what it saw must see those that moved, and not what is said of the others.
+        self.relinked |= same.is_none();
+        self.changed = true;
         let link = Link { name, target, accepts_props, rule: Some(choice), worker, revision, since };
         self.next.links.insert(link.name.clone(), Arc::new(link));
-        (self.relinked, self.changed) = (true, true);
     }
 
     /// What every published table keeps: both ends of each link are known sessions, and what it leads to exists, as far

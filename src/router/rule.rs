@@ -70,6 +70,7 @@ impl fmt::Display for Choice {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::router::{Change, LinkName, Links, Origin};
 
     fn name(text: &str) -> SessionName {
         text.parse().unwrap()
@@ -91,5 +92,21 @@ mod tests {
         assert_eq!(choose("web@x", &["api@y", "api"]), Choice::Ambiguous(both));
         assert!(choose("web", &["apl"]).to_string().contains("apl"));
         assert!(matches!(choose("web", &[]), Choice::Missing(_)));
+    }
+
+    #[test]
+    fn what_is_said_of_a_choice_changes_without_a_link_that_moves() {
+        let links = Links::new();
+        let join = |text: &str| {
+            links.change(vec![Change::JoinSession(name(text), Origin::Run)], None).unwrap();
+            links.load().relinked
+        };
+        join("web");
+        let link = LinkName::new(name("web"), "api");
+        links.adopt(&link);
+        let seen = links.load().revision;
+        assert!(join("apl") <= seen, "nothing leads elsewhere");
+        assert!(links.load().link(&link).unwrap().rule.as_ref().unwrap().to_string().contains("apl"));
+        assert!(join("api@x") > seen, "now it leads somewhere");
     }
 }
