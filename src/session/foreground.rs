@@ -1,15 +1,20 @@
 //! A command of the user's, run in the foreground as a shell would run it.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal};
+use std::fs::File;
+use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, getpgrp, kill_process};
+use rustix::termios::tcgetpgrp;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs the command with the terminal that we have, and passes on the signals that we get. Returns how it ended.
+///
+/// What the terminal sends with Ctrl-C goes to all that runs in its foreground, so the command has it already. SIGINT and
+/// SIGQUIT that somebody else sends to us alone, while we run there, look the same and are not passed on; use SIGTERM.
 ///
 /// # Errors
 /// It cannot be started.
@@ -25,8 +30,9 @@ pub async fn foreground(
     let mut hang_up = signal(SignalKind::hangup())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut quit = signal(SignalKind::quit())?;
-    // Ctrl-C in a terminal reaches all that run in the foreground, so the command has it already.
-    let has_terminal = io::stdin().is_terminal();
+    let mut first = signal(SignalKind::user_defined1())?;
+    let mut second = signal(SignalKind::user_defined2())?;
+    let mut go_on = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
     let mut command = Command::new(program);
     command.args(arguments).envs(environment).kill_on_drop(true);
     die_with_us(&mut command);
@@ -36,10 +42,18 @@ pub async fn foreground(
             ended = child.wait() => return ended,
             _ = terminate.recv() => pass(&child, Signal::TERM),
             _ = hang_up.recv() => pass(&child, Signal::HUP),
-            _ = interrupt.recv() => if !has_terminal { pass(&child, Signal::INT) },
-            _ = quit.recv() => if !has_terminal { pass(&child, Signal::QUIT) },
+            _ = interrupt.recv() => if !is_in_foreground() { pass(&child, Signal::INT) },
+            _ = quit.recv() => if !is_in_foreground() { pass(&child, Signal::QUIT) },
+            _ = first.recv() => pass(&child, Signal::USR1),
+            _ = second.recv() => pass(&child, Signal::USR2),
+            _ = go_on.recv() => pass(&child, Signal::CONT),
         }
     }
+}
+
+/// Whether we run in the foreground of a terminal, wherever our input comes from.
+fn is_in_foreground() -> bool {
+    File::open("/dev/tty").is_ok_and(|terminal| tcgetpgrp(&terminal) == Ok(getpgrp()))
 }
 
 /// The exit code that a shell would see.
