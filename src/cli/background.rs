@@ -2,7 +2,8 @@
 
 use std::ffi::OsStr;
 use std::fs::{DirBuilder, File};
-use std::io::Read;
+use std::future::Future;
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,11 +12,14 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::failure::Failure;
 use super::place::Place;
-use crate::control::{Client, ClientError};
-use crate::session::background;
+use crate::control::{Client, ClientError, Code};
+use crate::session::{Owner, ProjectFolder, RuntimeDir, background};
 
 /// How long a daemon may take until it answers: it starts the sessions of its project.
 const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// How often to look whether a daemon has ended, which nobody tells.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// What is shown of the log of a daemon that did not start.
 const SHOWN: u64 = 8 * 1024;
@@ -29,6 +33,7 @@ pub(super) async fn client(place: &Place) -> Result<Client, Failure> {
             let log = log_file(&place.file)?;
             // Commands that come in the same moment wait here, and find the daemon of the first.
             let _one = lock(&log.with_extension("lock"))?;
+            left(place).await;
             match client.status().await {
                 Ok(_) => {}
                 Err(_) => start(place, &log).await?,
@@ -37,6 +42,42 @@ pub(super) async fn client(place: &Place) -> Result<Client, Failure> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Asks the daemon of a place; if that one is on its way out, the next.
+pub(super) async fn ask<T, F>(place: &Place, request: impl Fn(Client) -> F) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, ClientError>>,
+{
+    let daemon = client(place).await?;
+    match request(daemon.clone()).await {
+        Err(ClientError::Refused(problem)) if problem.code == Code::Stopping => {
+            let gone = async {
+                while daemon.status().await.is_ok() {
+                    tokio::time::sleep(LOOK_EVERY).await
+                }
+            };
+            // Then the next one says what is wrong.
+            let _ = tokio::time::timeout(READY_WITHIN, gone).await;
+        }
+        // It has ended since it told its state.
+        Err(ClientError::Connect { .. } | ClientError::Lost { .. }) => {}
+        answered => return Ok(answered?),
+    }
+    Ok(request(client(place).await?).await?)
+}
+
+/// Waits for a daemon that has closed its socket, and still holds the folder of the project while its sessions end.
+async fn left(place: &Place) {
+    let Ok(folder) = RuntimeDir::folder_of(&place.file) else { return };
+    let is_held = || ProjectFolder::of(&folder).owner == Owner::Silent;
+    let free = async {
+        while is_held() {
+            tokio::time::sleep(LOOK_EVERY).await
+        }
+    };
+    // Whoever is stuck is named by the daemon that finds the folder taken.
+    let _ = tokio::time::timeout(READY_WITHIN, free).await;
 }
 
 async fn start(place: &Place, log: &Path) -> Result<(), Failure> {
@@ -99,10 +140,31 @@ fn log_file(project: &Path) -> Result<PathBuf, Failure> {
     Ok(folder.join(format!("{}.log", name.get(from..).unwrap_or_default())))
 }
 
+/// The end of the log, where it says what went wrong.
 fn tail(log: &Path) -> String {
-    let mut text = String::new();
-    if let Ok(file) = File::open(log) {
-        let _ = file.take(SHOWN).read_to_string(&mut text);
+    let read = || {
+        let mut file = File::open(log)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(SHOWN)))?;
+        let mut bytes = Vec::new();
+        file.take(SHOWN).read_to_end(&mut bytes)?;
+        Ok::<_, std::io::Error>(bytes)
+    };
+    // What cannot be read is not shown; it is named all the same.
+    let bytes = read().unwrap_or_default();
+    String::from_utf8_lossy(&bytes).trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_log_the_end_is_shown() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(log.path(), "é".repeat(10_000) + "\nthe reason\n").unwrap();
+        let shown = tail(log.path());
+        assert!(shown.ends_with("\nthe reason") && shown.len() as u64 <= SHOWN + 3, "{}", shown.len());
+        assert_eq!(tail(Path::new("/no such file")), "");
     }
-    text.trim_end().to_owned()
 }

@@ -23,10 +23,13 @@ pub(super) struct RunSettings {
 /// Ends with the exit code of the command.
 pub(super) async fn run(settings: RunSettings, here: &std::path::Path) -> Result<ExitCode, Failure> {
     let RunSettings { place, name, scope, command } = settings;
-    let client = background::client(&place).await?;
     let pid = std::process::id().cast_signed();
     let scope = scope.or_else(|| scope::of_folder(here));
-    let Running { registry } = client.run(&Run { pid, name, scope }).await?;
+    let Running { registry } = background::ask(&place, |daemon| {
+        let run = Run { pid, name: name.clone(), scope: scope.clone() };
+        async move { daemon.run(&run).await }
+    })
+    .await?;
     screen::note(&format!(
         "{FAINT}jackfield: linked; `jackfield ls` shows the sessions, `jackfield links` where their calls go{FAINT:#}"
     ));

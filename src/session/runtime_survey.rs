@@ -61,7 +61,7 @@ impl RuntimeSurvey {
         let trouble = if exists { check_private(&base).err() } else { None };
         let entries = base.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
         let mut projects: Vec<_> =
-            entries.filter(|path| is_of_project(path)).map(|path| look(&path)).collect();
+            entries.filter(|path| is_of_project(path)).map(|path| ProjectFolder::of(&path)).collect();
         projects.sort_by(|a, b| a.folder.cmp(&b.folder));
         Self { base, exists, trouble, projects }
     }
@@ -73,20 +73,23 @@ fn is_of_project(path: &Path) -> bool {
     path.is_dir() && name.len() == HASH_DIGITS && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-fn look(folder: &Path) -> ProjectFolder {
-    let mut text = String::new();
-    if let Ok(lock) = File::open(folder.join(LOCK)) {
-        let _ = lock.take(MAX_LOCK).read_to_string(&mut text);
+impl ProjectFolder {
+    /// Looks at one, from [`RuntimeDir::folder_of`].
+    pub fn of(folder: &Path) -> Self {
+        let mut text = String::new();
+        if let Ok(lock) = File::open(folder.join(LOCK)) {
+            let _ = lock.take(MAX_LOCK).read_to_string(&mut text);
+        }
+        let mut lines = text.lines();
+        let pid = lines.next().and_then(|line| line.parse().ok());
+        let lives = || pid.and_then(orphans::identify).is_some();
+        let owner = match UnixStream::connect(RuntimeDir::control_socket(folder)) {
+            Ok(_) => Owner::Answers,
+            Err(_) if lives() => Owner::Silent,
+            Err(_) => Owner::Gone,
+        };
+        Self { folder: folder.to_owned(), project: lines.next().map(PathBuf::from), pid, owner }
     }
-    let mut lines = text.lines();
-    let pid = lines.next().and_then(|line| line.parse().ok());
-    let lives = || pid.and_then(orphans::identify).is_some();
-    let owner = match UnixStream::connect(RuntimeDir::control_socket(folder)) {
-        Ok(_) => Owner::Answers,
-        Err(_) if lives() => Owner::Silent,
-        Err(_) => Owner::Gone,
-    };
-    ProjectFolder { folder: folder.to_owned(), project: lines.next().map(PathBuf::from), pid, owner }
 }
 
 #[cfg(test)]
