@@ -51,6 +51,9 @@ pub enum EntryError {
     /// Written by a tool that has no debug port.
     #[error("it was written by a version without a debug port; use wrangler 4.84 or newer")]
     TooOld,
+    /// What we publish ourselves, or somebody who tries to reach what only we may.
+    #[error("its debug port is a socket of jackfield's own")]
+    Ours,
     /// The address leads elsewhere.
     #[error("its debug port is not to be trusted: {0}")]
     Address(#[from] EndpointError),

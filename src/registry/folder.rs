@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 
 use super::entry::{self, Entry, EntryError, check_worker_name};
+use crate::session::is_own_socket;
 
 /// More workers than that are not sessions that somebody runs.
 pub const MAX_ENTRIES: usize = 10_000;
@@ -18,7 +19,7 @@ pub const MAX_ENTRIES: usize = 10_000;
 pub struct Listing {
     /// By worker.
     pub entries: BTreeMap<String, Entry>,
-    /// Files that are passed over, and why; their names as they can be shown.
+    /// Files that are passed over, and why. A name that could not be shown is escaped, and cut.
     pub refused: Vec<(String, EntryError)>,
     /// Whether there are more files than are looked at.
     pub is_cut: bool,
@@ -41,22 +42,22 @@ pub fn list(folder: &Path) -> io::Result<Listing> {
             break;
         }
         let name = file?.file_name();
-        let shown: String = name.to_string_lossy().escape_debug().take(80).collect();
         let Some(name) = name.to_str().filter(|name| check_worker_name(name).is_ok()) else {
+            let shown = name.to_string_lossy().escape_debug().take(80).collect();
             found.refused.push((shown, EntryError::Name));
             continue;
         };
         match read(&folder.join(name)) {
             Ok(Some(entry)) => drop(found.entries.insert(name.to_owned(), entry)),
             Ok(None) => {}
-            Err(error) => found.refused.push((shown, error)),
+            Err(error) => found.refused.push((name.to_owned(), error)),
         }
     }
     Ok(found)
 }
 
-/// `None`: it has gone meanwhile.
-fn read(path: &Path) -> Result<Option<Entry>, EntryError> {
+/// Reads one entry. `None`: there is none, or not any more.
+pub(super) fn read(path: &Path) -> Result<Option<Entry>, EntryError> {
     let refuse = |why: String| Err(EntryError::File(why));
     // Neither a link to elsewhere nor a pipe that makes us wait.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -75,8 +76,16 @@ fn read(path: &Path) -> Result<Option<Entry>, EntryError> {
     let mut bytes = Vec::new();
     let most = entry::MAX_BYTES as u64 + 1;
     match file.take(most).read_to_end(&mut bytes) {
-        Ok(_) => Entry::parse(&bytes).map(Some),
+        Ok(_) => believed(Entry::parse(&bytes)?).map(Some),
         Err(error) => refuse(format!("it cannot be read: {error}")),
+    }
+}
+
+/// The faces that we publish are no sessions, and the debug ports beside them are for us alone.
+fn believed(entry: Entry) -> Result<Entry, EntryError> {
+    match entry.debug_port.path().is_some_and(is_own_socket) {
+        true => Err(EntryError::Ours),
+        false => Ok(entry),
     }
 }
 

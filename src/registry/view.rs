@@ -1,14 +1,14 @@
 //! A registry that one session has for itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::entry::Entry;
-use super::folder::{Listing, list};
+use super::entry::{Entry, EntryError};
+use super::folder::{Listing, read};
 
 /// Each tool reads another one of these: wrangler the first two by version, the vite plugin and Miniflare the third.
 pub const VARIABLES: [&str; 3] =
@@ -22,6 +22,8 @@ pub struct View {
     /// Where files are written before they are renamed in: whoever watches sees whole ones only.
     staging: PathBuf,
     ours: BTreeMap<String, Entry>,
+    /// Whether all that is ours is there, as far as we know.
+    is_whole: bool,
 }
 
 impl View {
@@ -32,7 +34,7 @@ impl View {
     pub fn create(folder: &Path) -> io::Result<Self> {
         let staging = folder.with_extension("new");
         DirBuilder::new().mode(0o700).create(folder)?;
-        Ok(Self { folder: folder.to_owned(), staging, ours: BTreeMap::new() })
+        Ok(Self { folder: folder.to_owned(), staging, ours: BTreeMap::new(), is_whole: true })
     }
 
     /// What the session is told as the registry's path.
@@ -40,18 +42,14 @@ impl View {
         &self.folder
     }
 
-    /// What the session itself has registered.
-    ///
-    /// # Errors
-    /// The folder cannot be read.
-    pub fn registered(&self) -> io::Result<Listing> {
-        let mut found = list(&self.folder)?;
-        found.entries.retain(|name, entry| !self.is_ours(name, entry));
-        Ok(found)
-    }
-
-    fn is_ours(&self, name: &str, entry: &Entry) -> bool {
-        self.ours.get(name).is_some_and(|ours| ours.debug_port == entry.debug_port)
+    /// What the session itself has registered, of all that was found in the folder. What we have published and is not
+    /// there any more is written again by the next [`View::publish`].
+    pub fn registered(&mut self, mut found: Listing) -> Listing {
+        let refused: HashSet<_> = found.refused.iter().map(|(file, _)| file).collect();
+        let is_there = |name| found.entries.contains_key(name) || refused.contains(name);
+        self.is_whole &= self.ours.keys().all(is_there);
+        found.refused.retain(|(_, error)| *error != EntryError::Ours);
+        found
     }
 
     /// Makes the view show exactly these workers besides the session's own. A worker that is new, or said something
@@ -60,32 +58,45 @@ impl View {
     /// # Errors
     /// The folder cannot be written. What was published stays.
     pub fn publish(&mut self, wanted: BTreeMap<String, Entry>) -> io::Result<()> {
-        // The session's tool may have removed the folder with what was in it.
-        match DirBuilder::new().mode(0o700).create(&self.folder) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
+        let same = |ours: &Entry, entry: &Entry| Entry { instance: None, ..ours.clone() } == *entry;
+        let is_known = |ours: &BTreeMap<String, Entry>, name: &String, entry: &Entry| {
+            ours.get(name).is_some_and(|ours| same(ours, entry))
+        };
+        let is_whole = std::mem::replace(&mut self.is_whole, false);
+        if !is_whole {
+            // The session's tool may have removed the folder with what was in it.
+            match DirBuilder::new().mode(0o700).create(&self.folder) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
         }
-        let there = list(&self.folder)?.entries;
         let gone: Vec<_> = self.ours.keys().filter(|name| !wanted.contains_key(*name)).cloned().collect();
         for name in gone {
-            if there.get(&name).is_some_and(|entry| self.is_ours(&name, entry)) {
-                remove(&self.folder.join(&name))?;
+            let path = self.folder.join(&name);
+            if read(&path) == Err(EntryError::Ours) {
+                remove(&path)?;
             }
             self.ours.remove(&name);
         }
         for (name, entry) in wanted {
-            let known = self.ours.get(&name);
-            let same = |ours: &Entry| Entry { instance: None, ..ours.clone() } == entry;
-            match there.get(&name) {
-                // The session's own, whatever we think of that name.
-                Some(found) if known.is_none_or(|ours| ours.debug_port != found.debug_port) => continue,
-                Some(_) if known.is_some_and(same) => continue,
-                _ => {}
+            let is_known = is_known(&self.ours, &name, &entry);
+            if is_known && is_whole {
+                continue;
+            }
+            let path = self.folder.join(&name);
+            match read(&path) {
+                Err(EntryError::Ours) if is_known => continue,
+                Ok(None) | Err(EntryError::Ours) => {}
+                // The session's own, whatever we think of that name, or of what it has written so far.
+                Ok(Some(_)) => continue,
+                Err(_) if path.symlink_metadata().is_ok() => continue,
+                Err(_) => {}
             }
             let entry = Entry { instance: Some(fresh_id()?), ..entry };
             self.write(&name, &entry)?;
             self.ours.insert(name, entry);
         }
+        self.is_whole = true;
         Ok(())
     }
 
@@ -132,12 +143,41 @@ fn fresh_id() -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::list;
+    use crate::session::RuntimeDir;
 
-    fn entry(port: u16) -> Entry {
+    fn entry(address: &str) -> Entry {
         let text = format!(
-            r#"{{"debugPortAddress":"127.0.0.1:{port}","defaultEntrypointService":"default","userWorkerService":"named"}}"#
+            r#"{{"debugPortAddress":"{address}","defaultEntrypointService":"default","userWorkerService":"named"}}"#
         );
         Entry::parse(text.as_bytes()).unwrap()
+    }
+
+    /// What a tool registers.
+    fn foreign(port: u16) -> Entry {
+        entry(&format!("127.0.0.1:{port}"))
+    }
+
+    /// What we publish.
+    fn face(number: u16) -> Entry {
+        let folder = RuntimeDir::folder_of(std::path::Path::new("/jackfield.toml")).unwrap();
+        entry(&format!("unix:{}/e-{number}", folder.display()))
+    }
+
+    fn published(view: &View) -> BTreeMap<String, Option<String>> {
+        let files = std::fs::read_dir(view.folder()).unwrap().map(|file| file.unwrap());
+        let entry = |bytes: Vec<u8>| Entry::parse(&bytes).unwrap();
+        files
+            .map(|file| {
+                let name = file.file_name().into_string().unwrap();
+                (name, entry(std::fs::read(file.path()).unwrap()).instance)
+            })
+            .collect()
+    }
+
+    fn registered(view: &mut View) -> Listing {
+        let found = list(view.folder()).unwrap();
+        view.registered(found)
     }
 
     fn view() -> (tempfile::TempDir, View) {
@@ -147,33 +187,37 @@ mod tests {
     }
 
     fn wanted(all: &[(&str, u16)]) -> BTreeMap<String, Entry> {
-        all.iter().map(|(name, port)| ((*name).to_owned(), entry(*port))).collect()
+        all.iter().map(|(name, number)| ((*name).to_owned(), face(*number))).collect()
     }
 
     #[test]
     fn what_is_published_stays_until_it_is_not_wanted_and_changes_its_id_when_it_changes() {
         let (_keep, mut view) = view();
         view.publish(wanted(&[("api", 1), ("db", 2)])).unwrap();
-        let first = list(view.folder()).unwrap().entries;
+        let first = published(&view);
         assert_eq!(first.len(), 2);
         view.publish(wanted(&[("api", 1), ("db", 3)])).unwrap();
-        let second = list(view.folder()).unwrap().entries;
+        let second = published(&view);
         assert_eq!(first["api"], second["api"], "nothing was said anew");
-        assert_ne!(first["db"].instance, second["db"].instance);
+        assert_ne!(first["db"], second["db"]);
         view.publish(wanted(&[("db", 3)])).unwrap();
-        assert_eq!(list(view.folder()).unwrap().entries.len(), 1);
-        assert!(view.registered().unwrap().entries.is_empty());
+        assert_eq!(published(&view).len(), 1);
+        assert_eq!(registered(&mut view), Listing::default());
     }
 
     #[test]
     fn the_sessions_own_workers_are_never_written_over_or_removed() {
         let (_keep, mut view) = view();
         let own = view.folder().join("web");
-        std::fs::write(&own, entry(7).to_json()).unwrap();
+        std::fs::write(&own, foreign(7).to_json()).unwrap();
         view.publish(wanted(&[("web", 1), ("api", 2)])).unwrap();
         view.publish(BTreeMap::new()).unwrap();
-        let registered = view.registered().unwrap().entries;
-        assert_eq!(registered.into_iter().collect::<Vec<_>>(), [("web".to_owned(), entry(7))]);
+        let found = registered(&mut view).entries;
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), [("web".to_owned(), foreign(7))]);
+        // Also while it is being written.
+        std::fs::write(&own, "").unwrap();
+        view.publish(wanted(&[("web", 1)])).unwrap();
+        assert_eq!(std::fs::read(&own).unwrap(), b"");
     }
 
     #[test]
@@ -181,9 +225,9 @@ mod tests {
         let (_keep, mut view) = view();
         view.publish(wanted(&[("api", 1)])).unwrap();
         std::fs::remove_dir_all(view.folder()).unwrap();
-        assert_eq!(view.registered().unwrap(), Listing::default());
+        assert_eq!(registered(&mut view), Listing::default());
         view.publish(wanted(&[("api", 1)])).unwrap();
-        assert_eq!(list(view.folder()).unwrap().entries.len(), 1);
+        assert_eq!(published(&view).len(), 1);
         let folder = view.folder().to_owned();
         drop(view);
         assert!(!folder.exists());
@@ -202,17 +246,17 @@ mod tests {
 
     #[test]
     fn hostile_files_are_named_and_passed_over() {
-        let (keep, view) = view();
+        let (keep, mut view) = view();
         let folder = view.folder();
         let secret = keep.path().join("secret");
-        std::fs::write(&secret, entry(9).to_json()).unwrap();
+        std::fs::write(&secret, foreign(9).to_json()).unwrap();
         std::os::unix::fs::symlink(&secret, folder.join("link")).unwrap();
         std::fs::create_dir(folder.join("folder")).unwrap();
         std::fs::write(folder.join("large"), vec![b' '; super::super::entry::MAX_BYTES + 1]).unwrap();
         std::fs::write(folder.join("\u{1b}[31mred"), "{}").unwrap();
         rustix::fs::mkfifoat(rustix::fs::CWD, folder.join("pipe"), rustix::fs::Mode::from_raw_mode(0o600))
             .unwrap();
-        let found = view.registered().unwrap();
+        let found = registered(&mut view);
         assert!(found.entries.is_empty());
         let mut names: Vec<_> = found.refused.iter().map(|(name, _)| name.as_str()).collect();
         names.sort();
@@ -221,12 +265,12 @@ mod tests {
 
     #[test]
     fn ten_thousand_entries_are_read_and_no_more() {
-        let (_keep, view) = view();
-        let text = entry(1).to_json();
+        let (_keep, mut view) = view();
+        let text = foreign(1).to_json();
         for index in 0..=super::super::MAX_ENTRIES {
             std::fs::write(view.folder().join(format!("w{index}")), &text).unwrap();
         }
-        let found = view.registered().unwrap();
+        let found = registered(&mut view);
         assert!(found.is_cut && found.entries.len() == super::super::MAX_ENTRIES);
     }
 }

@@ -37,6 +37,7 @@ pub use memory::resident;
 pub use name::{NameError, SessionName};
 pub use nearest::Nearest;
 pub use output::{OutputSink, Stream};
+pub use private_folder::is_own_socket;
 pub use process::StartError;
 pub use project::{Project, ProjectError, SessionSpec};
 pub use runtime_dir::{RuntimeDir, RuntimeDirError};

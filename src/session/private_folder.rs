@@ -3,11 +3,11 @@
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
 
-use super::runtime_dir::{LOCK, RuntimeDirError, failed};
+use super::runtime_dir::{LOCK, RuntimeDirError, base, failed};
 
 /// Creates the folder if needed, and refuses one that others could reach into.
 pub(super) fn make_private(folder: &Path) -> Result<(), RuntimeDirError> {
@@ -39,6 +39,14 @@ pub(super) fn check_private(folder: &Path) -> Result<(), RuntimeDirError> {
         return refuse(format!("others may enter it (mode {mode:o})"), &hint);
     }
     Ok(())
+}
+
+/// Whether a socket lies where those of all our daemons lie, however its path is written.
+pub fn is_own_socket(socket: &Path) -> bool {
+    let base = base();
+    let real = |path: &Path| path.canonicalize().ok();
+    let is_below = |(socket, base): (PathBuf, PathBuf)| socket.starts_with(base);
+    socket.starts_with(&base) || real(socket).zip(real(&base)).is_some_and(is_below)
 }
 
 /// Makes us the one owner of the folder.

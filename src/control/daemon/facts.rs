@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::plan;
 use crate::control::explain::Facts;
 use crate::control::rows::Addresses;
-use crate::registry;
-use crate::router::{Failure, Link, LinkName, Router};
-use crate::session::{Project, SessionName};
+use crate::registry::{self, Entry};
+use crate::router::{Failure, Link, LinkName, Origin, Router};
+use crate::session::{Listener, Project, SessionName};
 
 /// The daemon at one moment.
 pub(super) struct Known {
@@ -54,14 +54,33 @@ impl Facts for Known {
     }
 
     fn refused(&self, worker: &str) -> Vec<(String, String)> {
+        let now = self.router.links().snapshot();
+        // What has been a session says itself how it is.
+        let is_session = now
+            .sessions()
+            .iter()
+            .any(|session| session.origin == Origin::Registry && session.name.name() == worker);
         let listings =
             self.registries.iter().filter_map(|folder| Some((folder, registry::list(folder).ok()?)));
-        let refused = listings.flat_map(|(folder, listing)| {
-            let named = listing.refused.into_iter().filter(|(file, _)| file == worker);
-            named
-                .map(|(file, error)| (folder.join(file).display().to_string(), error.to_string()))
-                .collect::<Vec<_>>()
+        let refused = listings.filter_map(|(folder, mut listing)| {
+            let entry = listing.entries.remove(worker).filter(|_| !is_session);
+            let error = listing.refused.into_iter().find(|(file, _)| file == worker);
+            let why = error.map(|(_, error)| error.to_string()).or_else(|| no_session(worker, &entry?))?;
+            Some((folder.join(worker).display().to_string(), why))
         });
         refused.collect()
     }
+}
+
+/// Why an entry has not become a session.
+fn no_session(worker: &str, entry: &Entry) -> Option<String> {
+    if let Err(error) = worker.parse::<SessionName>() {
+        return Some(error.to_string());
+    }
+    let port = &entry.debug_port;
+    if let Err(error) = port.connect() {
+        return Some(format!("nobody listens at {port}: {error}"));
+    }
+    let left = Listener::of(port).is_some_and(|listener| listener.is_orphan());
+    left.then(|| "its tool has ended and left it behind, so it serves old code".to_owned())
 }

@@ -4,6 +4,7 @@ mod alive;
 mod attached;
 mod chaos;
 mod folders;
+mod lasting;
 mod names;
 mod registry;
 mod stage;

@@ -9,7 +9,7 @@ use tokio::task::AbortHandle;
 use crate::net::Endpoint;
 use crate::registry::Entry;
 use crate::router::Origin;
-use crate::session::{self, Listener, SessionName};
+use crate::session::{self, Listener, SessionName, scope};
 
 /// How soon to look again for a listener that is not there yet. A session registers and listens within milliseconds.
 const FIRST_LOOK: Duration = Duration::from_millis(5);
@@ -37,19 +37,25 @@ impl Source {
     }
 }
 
-/// A session that joined.
+/// A worker that joined, or will.
 pub(super) struct Member {
-    pub session: SessionName,
     pub source: Source,
     /// The file's name in its registry.
     pub worker: String,
     pub entry: Entry,
+    /// What it is called as a session, if that is free.
+    pub name: String,
+    /// Where it runs: told by the command that it runs under, or seen when it listens.
+    pub scope: Option<String>,
+    /// What it is, once it is one. A file in a registry may be all that is left of a session, so it has no name until
+    /// somebody listens; and the project, or a successor elsewhere, may take the name away.
+    pub session: Option<SessionName>,
     /// Tells its news from those of its predecessors.
     pub id: u64,
     /// When it ended, if it has.
     pub ended: Option<std::time::Instant>,
-    /// Whether its entry has been taken away.
-    pub is_missing: bool,
+    /// Whether its registry still says so.
+    pub is_registered: bool,
     /// Ends with it.
     pub watch: AbortHandle,
 }
@@ -63,7 +69,6 @@ impl Drop for Member {
 /// What is learned of a member's generation.
 #[derive(Debug)]
 pub(super) struct News {
-    pub session: SessionName,
     pub id: u64,
     pub what: What,
 }
@@ -72,8 +77,8 @@ pub(super) struct News {
 pub(super) enum What {
     /// Nobody listens yet.
     Missing(String),
-    /// It listens.
-    Up(Option<Listener>),
+    /// It listens, and runs in a checkout of that scope.
+    Up { listener: Option<Listener>, scope: Option<String> },
     /// It listens no more, or should not be called.
     Ended(String),
 }
@@ -82,14 +87,8 @@ pub(super) enum What {
 ///
 /// # Cancellation
 /// Nothing is told after that.
-pub(super) async fn follow(
-    session: SessionName,
-    id: u64,
-    port: Endpoint,
-    is_registered: bool,
-    news: mpsc::Sender<News>,
-) {
-    let tell = |what| news.send(News { session: session.clone(), id, what });
+pub(super) async fn follow(id: u64, port: Endpoint, is_registered: bool, news: mpsc::Sender<News>) {
+    let tell = |what| news.send(News { id, what });
     let mut wait = FIRST_LOOK;
     loop {
         // Whoever is told has gone only if nobody wants to know any more.
@@ -101,13 +100,15 @@ pub(super) async fn follow(
             wait = (wait * 2).min(LAST_LOOK);
             continue;
         }
-        let listener = Listener::of(&port);
+        let at = port.clone();
+        let looked = tokio::task::spawn_blocking(move || look(&at)).await;
+        let (listener, scope) = looked.unwrap_or_default();
         if is_registered && listener.as_ref().is_some_and(Listener::is_orphan) {
             let why = "its tool has ended and left it behind, so it serves old code";
             let _ = tell(What::Ended(why.to_owned())).await;
             return;
         }
-        let _ = tell(What::Up(listener.clone())).await;
+        let _ = tell(What::Up { listener: listener.clone(), scope }).await;
         let why = session::ended(&port, listener.as_ref().filter(|_| is_registered)).await;
         let _ = tell(What::Ended(why)).await;
         if is_registered {
@@ -116,6 +117,14 @@ pub(super) async fn follow(
         }
         wait = FIRST_LOOK;
     }
+}
+
+/// Who listens, and the scope of where that runs. Reads much of /proc.
+fn look(port: &Endpoint) -> (Option<Listener>, Option<String>) {
+    let listener = Listener::of(port);
+    let folder = listener.as_ref().and_then(Listener::folder);
+    let scope = folder.and_then(|folder| scope::of_folder(&folder));
+    (listener, scope)
 }
 
 /// What [`News`] are told to, and how many may wait there: sessions begin and end one by one.

@@ -4,27 +4,28 @@
 //! a registry of its own, in which every worker leads to a face of that caller alone.
 
 mod member;
+mod members;
+mod names;
 mod publish;
 mod trouble;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 
 use crate::control::problem::{Code, Problem};
 use crate::control::shape::{Attach, Attached, Run, Running};
-use crate::net::Endpoint;
-use crate::registry::{self, Entry, View, Watch};
-use crate::router::{Change, Links, Router};
-use crate::session::{
-    Generation, Listener, Process, RuntimeDir, Services, SessionName, SessionSink, SessionState, scope,
-};
-use member::{Member, NEWS, News, Source, What, follow};
+use crate::net::{Endpoint, EndpointError};
+use crate::registry::{self, Entry, Listing, View, Watch};
+use crate::router::{Links, Router};
+use crate::session::{Process, RuntimeDir, Services, SessionName, SessionSink, is_own_socket};
+use member::{NEWS, News, Source};
+use members::{Called, Members};
 use publish::Faces;
 use trouble::{Trouble, Troubles};
 
@@ -33,10 +34,6 @@ const QUEUE: usize = 16;
 
 /// The tools write their entries' time of change every ten seconds, and so do we.
 const TOUCH_EVERY: Duration = Duration::from_secs(10);
-
-/// How long a name keeps its meaning after its session has ended. Whoever calls it meanwhile waits for its successor,
-/// and does not land in another scope.
-const REMEMBER: Duration = Duration::from_secs(90);
 
 /// What the task can be asked for.
 pub(super) enum Ask {
@@ -55,34 +52,40 @@ pub(super) struct Handle {
 /// A command that runs in a registry of its own.
 struct Runs {
     view: View,
-    name: Option<String>,
-    scope: Option<String>,
+    called: Called,
     /// The caller, from the moment that it has registered.
     session: Option<SessionName>,
+    /// What watches its registry and its process.
+    tasks: [AbortHandle; 2],
+}
+
+impl Drop for Runs {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
 }
 
 /// What the tasks tell that watch folders and processes.
 enum Seen {
-    Changed(Source),
+    /// What lies in a registry, or why that is not known; and whether it is not what was told before.
+    Registry(Source, Result<Listing, String>, bool),
     RunEnded(u64),
 }
 
 pub(super) struct Joined {
     table: Arc<Links>,
-    sink: Arc<dyn SessionSink>,
     runtime: Arc<RuntimeDir>,
     asks: mpsc::Receiver<Ask>,
     idle: watch::Sender<bool>,
-    news: (mpsc::Sender<News>, mpsc::Receiver<News>),
+    news: mpsc::Receiver<News>,
     seen: (mpsc::Sender<Seen>, mpsc::Receiver<Seen>),
-    /// Watches and followers. They end with this.
+    /// What watches. It ends with this.
     tasks: JoinSet<()>,
     runs: HashMap<u64, Runs>,
-    members: Vec<Member>,
+    members: Members,
     faces: Faces,
     troubles: Troubles,
-    /// For runs, followers and generations alike.
-    last_number: u64,
+    last_run: u64,
 }
 
 impl Joined {
@@ -94,31 +97,27 @@ impl Joined {
         registries: Vec<PathBuf>,
     ) -> (Self, Handle) {
         let (asks, queue) = mpsc::channel(QUEUE);
+        let (tell, news) = mpsc::channel(NEWS);
         let (idle, is_idle) = watch::channel(true);
+        let table = router.links().clone();
         let mut joined = Self {
-            table: router.links().clone(),
-            sink,
             faces: Faces::new(router.clone(), runtime.clone()),
             runtime,
             asks: queue,
             idle,
-            news: mpsc::channel(NEWS),
+            news,
             seen: mpsc::channel(NEWS),
             tasks: JoinSet::new(),
             runs: HashMap::new(),
-            members: Vec::new(),
+            members: Members::new(table.clone(), sink, tell),
+            table,
             troubles: Troubles::default(),
-            last_number: 0,
+            last_run: 0,
         };
         for folder in registries {
             joined.watch(folder.clone(), Source::Registry(folder));
         }
         (joined, Handle { asks, idle: is_idle })
-    }
-
-    fn number(&mut self) -> u64 {
-        self.last_number += 1;
-        self.last_number
     }
 
     /// Works until whoever may ask has gone.
@@ -129,30 +128,34 @@ impl Joined {
         let mut touch = tokio::time::interval(TOUCH_EVERY);
         touch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut revisions = self.table.subscribe();
+        let mut news = Vec::new();
         loop {
             tokio::select! {
                 ask = self.asks.recv() => match ask {
                     Some(ask) => self.answer(ask),
                     None => return,
                 },
-                Some(seen) = self.seen.1.recv() => match seen {
-                    Seen::Changed(source) => self.look(&source),
-                    Seen::RunEnded(run) => self.end_run(run),
+                Some(seen) = self.seen.1.recv() => if !self.see(seen) {
+                    continue;
                 },
-                Some(news) = self.news.1.recv() => self.learn(news),
+                // All that wait, since each step of the table costs the more the more it holds.
+                _ = self.news.recv_many(&mut news, NEWS) => self.members.learn(std::mem::take(&mut news)),
                 Ok(()) = revisions.changed() => {}
                 Some(_) = self.tasks.join_next() => continue,
                 _ = touch.tick() => {
                     self.runs.values().for_each(|run| run.view.touch());
-                    self.forget();
+                    self.members.forget();
                 }
             }
+            while let Ok(seen) = self.seen.1.try_recv() {
+                self.see(seen);
+            }
+            self.members.give_way();
+            // What we have changed ourselves is published here and now.
+            revisions.mark_unchanged();
             self.publish();
-            let busy = !self.runs.is_empty()
-                || self
-                    .members
-                    .iter()
-                    .any(|member| member.source == Source::Attached && member.ended.is_none());
+            let is_attached = self.members.all().iter().any(|member| member.source == Source::Attached);
+            let busy = !self.runs.is_empty() || is_attached;
             self.idle.send_if_modified(|idle| std::mem::replace(idle, !busy) == busy);
         }
     }
@@ -171,206 +174,124 @@ impl Joined {
             SessionName::scoped(name, scope.as_deref())
                 .map_err(|error| Problem::new(Code::BadRequest, error.to_string()))?;
         }
-        let number = self.number();
+        self.last_run += 1;
+        let number = self.last_run;
         let folder = self.runtime.view(number);
         let view = View::create(&folder).map_err(|error| {
             Problem::new(Code::Failed, format!("cannot make the registry {}: {error}", folder.display()))
         })?;
-        self.watch(folder.clone(), Source::Run(number));
+        let watch = self.watch(folder.clone(), Source::Run(number));
         let (process, seen) = (Process::of(pid), self.seen.0.clone());
-        self.tasks.spawn(async move {
+        let end = self.tasks.spawn(async move {
             process.ended().await;
             let _ = seen.send(Seen::RunEnded(number)).await;
         });
-        self.runs.insert(number, Runs { view, name, scope, session: None });
+        let called = Called { name, scope };
+        self.runs.insert(number, Runs { view, called, session: None, tasks: [watch, end] });
         Ok(Running { registry: folder })
     }
 
     fn attach(&mut self, attach: Attach) -> Result<Attached, Problem> {
         let bad = |error: String| Problem::new(Code::BadRequest, error);
         let Attach { address, name, scope, service } = attach;
-        let debug_port: Endpoint =
-            address.parse().map_err(|error: crate::net::EndpointError| bad(error.to_string()))?;
+        let debug_port: Endpoint = address.parse().map_err(|error: EndpointError| bad(error.to_string()))?;
         let session = SessionName::scoped(&name, scope.as_deref()).map_err(|error| bad(error.to_string()))?;
-        if let Some(known) = self.table.load().session(&session)
-            && matches!(known.state, SessionState::Up(_))
-        {
-            return Err(bad(format!("there is a session {session} already"))
-                .hint("give another --name, or a --scope to tell the two apart"));
+        if debug_port.path().is_some_and(is_own_socket) {
+            let error =
+                format!("{debug_port} is a socket of jackfield's own, and behind it is a session already");
+            return Err(bad(error).hint("`jackfield ls` lists the sessions"));
         }
-        let services = Services::alike(service.unwrap_or_else(|| name.clone()));
+        let services = Services::alike(service.unwrap_or(name));
         let entry = Entry { debug_port, services, queues: Vec::new(), instance: None };
-        self.members.retain(|member| member.session != session);
-        self.add(session.clone(), Source::Attached, name, entry);
+        self.members.attach(session.clone(), entry)?;
         Ok(Attached { session })
     }
 
-    fn watch(&mut self, folder: PathBuf, source: Source) {
+    fn watch(&mut self, folder: PathBuf, source: Source) -> AbortHandle {
         let seen = self.seen.0.clone();
         self.tasks.spawn(async move {
             let mut watch = Watch::new(&folder);
-            while seen.send(Seen::Changed(source.clone())).await.is_ok() {
+            let mut last = None;
+            loop {
+                let at = folder.clone();
+                let listed = tokio::task::spawn_blocking(move || registry::list(&at)).await;
+                // Cancelled only where the runtime ends.
+                let Ok(found) = listed.map(|listed| listed.map_err(|error| error.to_string())) else {
+                    return;
+                };
+                let is_new = last.as_ref() != Some(&found);
+                if is_new {
+                    last = Some(found.clone());
+                }
+                if seen.send(Seen::Registry(source.clone(), found, is_new)).await.is_err() {
+                    return;
+                }
                 watch.changed().await;
             }
-        });
+        })
     }
 
-    /// Reads a registry, and follows what is new in it.
-    fn look(&mut self, source: &Source) {
-        let (found, name, wanted) = match source {
-            Source::Run(number) => {
-                let Some(run) = self.runs.get(number) else { return };
-                (run.view.registered(), run.name.clone(), run.scope.clone())
+    /// Returns whether there is something to publish.
+    fn see(&mut self, seen: Seen) -> bool {
+        match seen {
+            Seen::Registry(source, found, is_new) => {
+                self.look(&source, found, is_new);
+                is_new
             }
-            Source::Registry(folder) => (registry::list(folder), None, None),
-            Source::Attached => return,
-        };
-        let error = found.as_ref().err().map(ToString::to_string);
-        self.troubles.note(source, Trouble::Read, error);
+            Seen::RunEnded(run) => {
+                self.runs.remove(&run);
+                self.members.end_run(&Source::Run(run));
+                self.troubles.forget(&Source::Run(run));
+                true
+            }
+        }
+    }
+
+    fn look(&mut self, source: &Source, found: Result<Listing, String>, is_new: bool) {
+        self.troubles.note(source, Trouble::Read, found.as_ref().err().cloned());
         let Ok(found) = found else { return };
-        for (file, error) in &found.refused {
+        for (file, error) in found.refused.iter().filter(|_| is_new) {
             tracing::debug!(?source, file, %error, "a registry entry is passed over");
         }
-        let cut = found.is_cut.then(|| format!("more than {}", registry::MAX_ENTRIES));
-        self.troubles.note(source, Trouble::Length, cut);
-        let mut alone = name.filter(|_| found.entries.len() == 1);
-        self.end_missing(source, &found.entries, "it has unregistered");
-        for (worker, entry) in found.entries {
-            let known = |member: &Member| member.source == *source && member.worker == worker;
-            match self.members.iter().position(known) {
-                // The file of one that was killed stays; what it says is over. One that went and came back as it
-                // was is news: tools write an entry again that somebody has removed.
-                Some(index)
-                    if self
-                        .members
-                        .get(index)
-                        .is_some_and(|member| member.entry == entry && !member.is_missing) =>
-                {
-                    continue;
-                }
-                Some(index) => {
-                    let old = self.members.swap_remove(index);
-                    self.add(old.session.clone(), source.clone(), worker, entry);
-                }
-                None => {
-                    let name = alone.take().unwrap_or_else(|| worker.clone());
-                    let scope = match source {
-                        Source::Run(_) => wanted.clone(),
-                        _ => folder_of(&entry.debug_port).and_then(|folder| scope::of_folder(&folder)),
-                    };
-                    match self.free_name(&name, scope) {
-                        Ok(session) => self.add(session, source.clone(), worker, entry),
-                        Err(error) => tracing::warn!(worker, %error, "a worker has no name for a session"),
-                    }
-                }
+        let is_cut = found.is_cut;
+        let (found, called) = match source {
+            Source::Run(number) => {
+                let Some(run) = self.runs.get_mut(number) else { return };
+                (run.view.registered(found), run.called.clone())
             }
+            _ => (found, Called::default()),
+        };
+        let left_out = self.members.look(source, found, &called);
+        let trouble = match (is_cut, left_out) {
+            (true, _) => Some(format!("more than {}", registry::MAX_ENTRIES)),
+            (false, 0) => None,
+            (false, _) => Some(format!("{left_out} more than are followed")),
+        };
+        self.troubles.note(source, Trouble::Length, trouble);
+        if let Source::Run(number) = source {
+            self.name_run(*number, is_new);
         }
-        self.name_run(source);
     }
 
     /// The caller behind a run's faces is its first worker.
-    fn name_run(&mut self, source: &Source) {
-        let Source::Run(number) = source else { return };
-        let mut own = self.members.iter().filter(|member| member.source == *source);
-        let first = own.next().map(|member| member.session.clone());
-        if let Some(run) = self.runs.get_mut(number).filter(|run| run.session.is_none()) {
-            run.session = first;
-        }
-    }
-
-    /// The name itself, unless a session that lives has it: then with a number behind its scope.
-    fn free_name(&self, name: &str, scope: Option<String>) -> Result<SessionName, crate::session::NameError> {
-        let table = self.table.load();
-        let taken = |name: &SessionName| {
-            self.members.iter().any(|member| member.session == *name && member.ended.is_none())
-                || table.session(name).is_some_and(|session| !session.origin.is_joined())
-        };
-        let wanted = SessionName::scoped(name, scope.as_deref())?;
-        let mut free = wanted.clone();
-        let mut number = 1;
-        while taken(&free) {
-            number += 1;
-            let scope =
-                wanted.scope().map_or_else(|| number.to_string(), |scope| format!("{scope}-{number}"));
-            free = SessionName::scoped(name, Some(&scope))?;
-        }
-        Ok(free)
-    }
-
-    fn add(&mut self, session: SessionName, source: Source, worker: String, entry: Entry) {
-        if let Err(error) =
-            self.table.change(vec![Change::JoinSession(session.clone(), source.origin())], None)
+    fn name_run(&mut self, number: u64, is_new: bool) {
+        let Some(run) = self.runs.get_mut(&number) else { return };
+        let source = Source::Run(number);
+        let own = || self.members.all().iter().filter(|member| member.source == source);
+        let names: Vec<_> = own().filter_map(|member| member.session.as_ref()).collect();
+        if run.session.as_ref().is_none_or(|session| !names.contains(&session))
+            && let Some(first) = names.first()
         {
-            return tracing::warn!(%session, %error, "a session could not join");
+            run.session = Some(SessionName::clone(first));
         }
-        // One that ended, perhaps elsewhere: this is its successor.
-        self.members.retain(|member| member.session != session);
-        let (id, port) = (self.number(), entry.debug_port.clone());
-        let is_registered = source != Source::Attached;
-        let follower = follow(session.clone(), id, port, is_registered, self.news.0.clone());
-        let watch = self.tasks.spawn(follower);
-        let member = Member { session, source, worker, entry, id, ended: None, is_missing: false, watch };
-        self.members.push(member);
-    }
-
-    fn learn(&mut self, news: News) {
-        let News { session, id, what } = news;
-        let number = self.number();
-        let current = |member: &&mut Member| member.session == session && member.id == id;
-        let Some(member) = self.members.iter_mut().find(current) else { return };
-        member.ended = matches!(what, What::Ended(_)).then(Instant::now);
-        let state = match what {
-            What::Up(listener) => SessionState::Up(Arc::new(generation(member, number, listener.as_ref()))),
-            What::Missing(why) | What::Ended(why) => SessionState::Down { why },
-        };
-        self.sink.publish(&session, state);
-    }
-
-    fn end_missing(&mut self, source: &Source, entries: &BTreeMap<String, Entry>, why: &str) {
-        let mut gone = Vec::new();
-        for member in &mut self.members {
-            if member.source != *source || entries.contains_key(&member.worker) {
-                continue;
-            }
-            member.is_missing = true;
-            if member.ended.is_none() {
-                member.ended = Some(Instant::now());
-                member.watch.abort();
-                gone.push(member.session.clone());
-            }
+        let mut ports = own().filter(|member| member.ended.is_none()).map(|member| &member.entry.debug_port);
+        let first = ports.next();
+        if is_new && ports.any(|port| Some(port) != first) {
+            tracing::warn!(
+                caller = run.session.as_ref().map(tracing::field::display),
+                "several tools run under one `jackfield run`; calls of all of them count as those of the first"
+            );
         }
-        for session in gone {
-            self.sink.publish(&session, SessionState::Down { why: why.to_owned() });
-        }
-    }
-
-    fn end_run(&mut self, number: u64) {
-        if self.runs.remove(&number).is_some() {
-            let why = "the command under `jackfield run` has ended";
-            let source = Source::Run(number);
-            self.end_missing(&source, &BTreeMap::new(), why);
-            self.troubles.forget(&source);
-        }
-    }
-
-    /// Takes sessions away that ended long ago. One that somebody was linked to on purpose stays.
-    fn forget(&mut self) {
-        let over = |member: &Member| member.ended.is_some_and(|ended| ended.elapsed() >= REMEMBER);
-        let runs = &self.runs;
-        let table = &self.table;
-        self.members.retain(|member| {
-            if !over(member) {
-                return true;
-            }
-            let dropped = table.change(vec![Change::DropSession(member.session.clone())], None).is_ok();
-            // A file that is still there must not be taken for a new session.
-            let stays = match &member.source {
-                Source::Run(number) => runs.contains_key(number),
-                Source::Registry(folder) => folder.join(&member.worker).exists(),
-                Source::Attached => false,
-            };
-            stays || !dropped
-        });
     }
 
     fn publish(&mut self) {
@@ -379,31 +300,16 @@ impl Joined {
         self.faces.keep(|caller| runs.values().any(|run| run.session.as_ref() == Some(caller)));
         for (number, run) in &mut self.runs {
             let Some(session) = &run.session else { continue };
-            let source = Source::Run(*number);
+            let (source, members) = (Source::Run(*number), self.members.all());
             let own = |name: &str| {
-                self.members.iter().any(|member| member.source == source && member.session.name() == name)
+                let mut own = members.iter().filter(|member| member.source == source);
+                own.any(|member| {
+                    member.worker == name || member.session.as_ref().is_some_and(|own| own.name() == name)
+                })
             };
-            let published = self.faces.publish(session, own, &self.members, &table, &mut run.view);
+            let published = self.faces.publish(session, own, members, &table, &mut run.view);
             let error = published.err().map(|error| format!("{session}: {error}"));
             self.troubles.note(&source, Trouble::Write, error);
         }
     }
-}
-
-fn generation(member: &Member, number: u64, listener: Option<&Listener>) -> Generation {
-    Generation {
-        session: member.session.clone(),
-        number,
-        pid: listener.map_or(0, |listener| listener.pid),
-        debug_port: member.entry.debug_port.clone(),
-        services: member.entry.services.clone(),
-        http_sockets: HashMap::new(),
-        front_socket: None,
-        cf_header: String::new(),
-    }
-}
-
-/// Where the tool runs that started the process behind a port.
-fn folder_of(port: &Endpoint) -> Option<PathBuf> {
-    Listener::of(port)?.folder()
 }

@@ -1,7 +1,8 @@
 //! What each caller sees of the others.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::member::Member;
@@ -15,11 +16,13 @@ pub(super) struct Faces {
     router: Arc<Router>,
     runtime: Arc<RuntimeDir>,
     open: HashMap<LinkName, router::Face>,
+    /// What could not be opened when it was last tried; it is said once.
+    closed: HashSet<LinkName>,
 }
 
 impl Faces {
     pub fn new(router: Arc<Router>, runtime: Arc<RuntimeDir>) -> Self {
-        Self { router, runtime, open: HashMap::new() }
+        Self { router, runtime, open: HashMap::new(), closed: HashSet::new() }
     }
 
     /// Writes every name that there is into the registry of a caller, but those of its own workers.
@@ -40,8 +43,8 @@ impl Faces {
             }
             let link = LinkName::new(caller.clone(), name);
             let path = self.runtime.entry_face(caller, name);
-            if !self.open.contains_key(&link) {
-                self.open.insert(link.clone(), self.router.serve_entry(&path, link.clone())?);
+            if !self.open(&link, &path) {
+                continue;
             }
             let queues = target(table, &link).map(|target| queues(members, &target)).unwrap_or_default();
             let services = Services {
@@ -56,9 +59,30 @@ impl Faces {
         view.publish(wanted)
     }
 
+    /// Whether the face is open now. Where there are no descriptors left, callers have at least the others.
+    fn open(&mut self, link: &LinkName, path: &Path) -> bool {
+        if self.open.contains_key(link) {
+            return true;
+        }
+        match self.router.serve_entry(path, link.clone()) {
+            Ok(face) => {
+                self.closed.remove(link);
+                self.open.insert(link.clone(), face);
+                true
+            }
+            Err(error) => {
+                if self.closed.insert(link.clone()) {
+                    tracing::warn!(%link, %error, "a worker cannot be offered to a caller");
+                }
+                false
+            }
+        }
+    }
+
     /// Closes the faces of callers that have gone.
     pub fn keep(&mut self, is_caller: impl Fn(&SessionName) -> bool) {
         self.open.retain(|link, _| is_caller(&link.session));
+        self.closed.retain(|link| is_caller(&link.session));
     }
 }
 
@@ -72,6 +96,7 @@ fn target(table: &Snapshot, link: &LinkName) -> Option<SessionName> {
 }
 
 fn queues(members: &[Member], session: &SessionName) -> Vec<String> {
-    let member = members.iter().find(|member| member.session == *session && member.ended.is_none());
+    let member =
+        members.iter().find(|member| member.session.as_ref() == Some(session) && member.ended.is_none());
     member.map(|member| member.entry.queues.clone()).unwrap_or_default()
 }
