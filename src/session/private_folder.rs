@@ -43,7 +43,7 @@ pub(super) fn check_private(folder: &Path) -> Result<(), RuntimeDirError> {
 
 /// Whether a socket lies where those of all our daemons lie, however its path is written.
 pub fn is_own_socket(socket: &Path) -> bool {
-    let base = base();
+    let base = std::path::absolute(base()).unwrap_or_else(|_| base());
     let real = |path: &Path| path.canonicalize().ok();
     let is_below = |(socket, base): (PathBuf, PathBuf)| socket.starts_with(base);
     socket.starts_with(&base) || real(socket).zip(real(&base)).is_some_and(is_below)

@@ -327,3 +327,6 @@ fn generation(
         cf_header: String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

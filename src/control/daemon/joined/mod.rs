@@ -150,9 +150,9 @@ impl Joined {
             while let Ok(seen) = self.seen.1.try_recv() {
                 self.see(seen);
             }
-            self.members.give_way();
             // What we have changed ourselves is published here and now.
             revisions.mark_unchanged();
+            self.members.give_way();
             self.publish();
             let is_attached = self.members.all().iter().any(|member| member.source == Source::Attached);
             let busy = !self.runs.is_empty() || is_attached;
