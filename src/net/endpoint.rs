@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio};
@@ -15,6 +16,12 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, connect, socket, so
 /// The kernel shakes hands over loopback by itself, within microseconds. Only a listener whose queue is full lets one
 /// wait, and that is a refusal for now.
 const HANDSHAKE: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
+
+/// How soon a listener whose queue was full is tried again.
+const RETRY_AFTER: Duration = Duration::from_millis(2);
+
+/// The same of a port: whether its queue is full shows only by waiting, which holds up all that runs on the thread.
+const RETRY_PORT_AFTER: Duration = Duration::from_millis(100);
 
 /// A unix socket, or a port of this machine: what can be connected to without waiting, and cannot be read by others.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -65,6 +72,11 @@ impl Endpoint {
             Self::Unix(path) => Some(path),
             Self::Tcp(_) => None,
         }
+    }
+
+    /// How soon to try again where the listener's queue was full.
+    pub fn retry_after(&self) -> Duration {
+        if self.path().is_some() { RETRY_AFTER } else { RETRY_PORT_AFTER }
     }
 
     /// Connects, at once or not at all.

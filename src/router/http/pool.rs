@@ -170,7 +170,7 @@ pub(super) async fn connect(endpoint: &Endpoint) -> io::Result<OwnedFd> {
     loop {
         match endpoint.connect() {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < deadline => {
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                tokio::time::sleep(endpoint.retry_after()).await;
             }
             result => return result,
         }

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Instant;
 
-use super::caller::{Caller, closing, retry_after};
+use super::caller::{Caller, closing};
 use super::lease::{ENTRIES_KEPT, EntryKey, Lease, Upstream};
 use super::object::{self, Asked, Entry};
 use super::park::Parked;
@@ -111,7 +111,7 @@ impl Caller {
                     event.refused = Some((generation.session.clone(), generation.number));
                 } else {
                     // Its queue is full, or we are out of descriptors: that passes.
-                    self.retry_at = Some(Instant::now() + retry_after(&generation.debug_port));
+                    self.retry_at = Some(Instant::now() + generation.debug_port.retry_after());
                 }
                 return self.wait(event);
             }

@@ -14,7 +14,7 @@ use super::object::{self, Method, Object, Services};
 use super::park::{Park, Parked};
 use super::shared::{Membership, Shared};
 use super::trace::EngineTrace;
-use crate::net::{Driver, Endpoint, Host, Net, Plug};
+use crate::net::{Driver, Host, Net, Plug};
 use crate::router::{LinkName, Revision};
 use crate::rpc::{CallId, CapId, ConnId, Engine, Event, FastMap, ObjectId, QuestionId};
 use crate::session::{Generation, SessionName};
@@ -26,16 +26,6 @@ pub use super::object::Entry;
 /// How long the upstreams of a caller that has gone may take to confirm it. A target that stands at a breakpoint
 /// does not confirm; closing its connection then only breaks what nobody waits for.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(5);
-
-/// How soon a listener whose queue was full is tried again.
-const RETRY_AFTER: Duration = Duration::from_millis(2);
-
-/// The same of a port: whether its queue is full shows only by waiting, which holds up all that runs on the thread.
-const RETRY_PORT_AFTER: Duration = Duration::from_millis(100);
-
-pub(super) fn retry_after(listener: &Endpoint) -> Duration {
-    if listener.path().is_some() { RETRY_AFTER } else { RETRY_PORT_AFTER }
-}
 
 /// The host of the engine of one caller's connection.
 pub(super) struct Caller {
