@@ -134,8 +134,18 @@ pub(super) struct UpArgs {
     /// The project file, like --file
     #[arg(value_name = "FILE", conflicts_with = "file")]
     pub(super) project: Option<PathBuf>,
-    #[command(flatten)]
-    pub(super) keep: KeepArgs,
+    /// Write every decoded frame, with how its ids were changed, as a JSON line
+    #[arg(long, value_name = "FILE")]
+    pub(super) trace_frames: Option<PathBuf>,
+    /// Where browsers reach all sessions, as http://NAME.localhost:PORT/ [default: a free port]
+    #[arg(long, value_name = "PORT", env = INGRESS_PORT, hide_env_values = true)]
+    pub(super) ingress_port: Option<u16>,
+    /// How long calls in progress may take to end when it stops
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, allow_negative_numbers = true)]
+    pub(super) grace: f64,
+    /// One JSON object a line: what starts, stops and changes
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -151,28 +161,16 @@ pub(super) struct DevArgs {
     /// configuration's dev.port, or a free port]
     #[arg(long, value_name = "ADDR")]
     pub(super) listen: Option<String>,
-    /// What tells the sessions apart from others of the same names
+    /// What tells the sessions apart from others of the same names [default: the git branch]
     #[arg(long)]
     pub(super) scope: Option<String>,
     /// Run without a field of the configurations that is not supported here; may be repeated
     #[arg(long, value_name = "FIELD")]
     pub(super) without: Vec<String>,
-    #[command(flatten)]
-    pub(super) keep: KeepArgs,
-}
-
-/// How what runs in the foreground is kept.
-#[derive(Debug, clap::Args)]
-pub(super) struct KeepArgs {
-    /// Write every decoded frame, with how its ids were changed, as a JSON line
-    #[arg(long, value_name = "FILE")]
-    pub(super) trace_frames: Option<PathBuf>,
-    /// Where browsers reach all sessions, as http://NAME.localhost:PORT/ [default: a free port]
+    /// Where browsers reach all sessions, as http://NAME.localhost:PORT/, if no daemon runs yet [default:
+    /// a free port]
     #[arg(long, value_name = "PORT", env = INGRESS_PORT, hide_env_values = true)]
     pub(super) ingress_port: Option<u16>,
-    /// How long calls in progress may take to end when it stops
-    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, allow_negative_numbers = true)]
-    pub(super) grace: f64,
     /// One JSON object a line: what starts, stops and changes
     #[arg(long)]
     pub(super) json: bool,
@@ -426,8 +424,8 @@ impl Args {
     /// Whether the reader is a program.
     pub(super) fn json(&self) -> bool {
         match &self.command {
-            Command::Up(args) => args.keep.json,
-            Command::Dev(args) => args.keep.json,
+            Command::Up(args) => args.json,
+            Command::Dev(args) => args.json,
             Command::Demo(args) => args.json,
             Command::Retarget(args) => args.output.json,
             Command::Fake(args) => args.output.json,

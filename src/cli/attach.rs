@@ -7,7 +7,7 @@ use super::screen;
 use crate::control::shape::Attach;
 
 pub(super) async fn run(place: &Place, attach: &Attach, as_json: bool) -> Result<(), Failure> {
-    let attached = background::ask(place, |daemon| async move { daemon.attach(attach).await }).await?;
+    let attached = background::ask(place, None, |daemon| async move { daemon.attach(attach).await }).await?;
     if as_json {
         return Ok(screen::json(&attached)?);
     }

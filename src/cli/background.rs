@@ -12,6 +12,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::failure::Failure;
 use super::place::Place;
+use super::screen;
 use crate::control::{Client, ClientError, Code};
 use crate::session::{Owner, ProjectFolder, RuntimeDir, background};
 
@@ -25,10 +26,18 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 const SHOWN: u64 = 8 * 1024;
 
 /// The client of the daemon of a place; starts the daemon if none answers.
-pub(super) async fn client(place: &Place) -> Result<Client, Failure> {
+///
+/// `ingress` is the port for browsers that a new daemon takes; `None` leaves it to the daemon.
+async fn client(place: &Place, ingress: Option<u16>) -> Result<Client, Failure> {
     let client = place.client();
     match client.status().await {
-        Ok(_) => Ok(client),
+        Ok(status) => {
+            let wanted = ingress.map(|port| format!("http://localhost:{port}/"));
+            if let Some(url) = status.ingress.filter(|url| wanted.is_some() && wanted.as_ref() != Some(url)) {
+                screen::note(&format!("a daemon runs already, and has its URLs at {url}"));
+            }
+            Ok(client)
+        }
         Err(ClientError::Connect { .. }) => {
             let log = log_file(&place.file)?;
             // Commands that come in the same moment wait here, and find the daemon of the first.
@@ -36,7 +45,7 @@ pub(super) async fn client(place: &Place) -> Result<Client, Failure> {
             left(place).await;
             match client.status().await {
                 Ok(_) => {}
-                Err(_) => start(place, &log).await?,
+                Err(_) => start(place, &log, ingress).await?,
             }
             Ok(client)
         }
@@ -45,11 +54,15 @@ pub(super) async fn client(place: &Place) -> Result<Client, Failure> {
 }
 
 /// Asks the daemon of a place; if that one is on its way out, the next.
-pub(super) async fn ask<T, F>(place: &Place, request: impl Fn(Client) -> F) -> Result<T, Failure>
+pub(super) async fn ask<T, F>(
+    place: &Place,
+    ingress: Option<u16>,
+    request: impl Fn(Client) -> F,
+) -> Result<T, Failure>
 where
     F: Future<Output = Result<T, ClientError>>,
 {
-    let daemon = client(place).await?;
+    let daemon = client(place, ingress).await?;
     match request(daemon.clone()).await {
         Err(ClientError::Refused(problem)) if problem.code == Code::Stopping => {
             let gone = async {
@@ -64,7 +77,7 @@ where
         Err(ClientError::Connect { .. } | ClientError::Lost { .. }) => {}
         answered => return Ok(answered?),
     }
-    Ok(request(client(place).await?).await?)
+    Ok(request(client(place, ingress).await?).await?)
 }
 
 /// Waits for a daemon that has closed its socket, and still holds the folder of the project while its sessions end.
@@ -80,13 +93,15 @@ async fn left(place: &Place) {
     let _ = tokio::time::timeout(READY_WITHIN, free).await;
 }
 
-async fn start(place: &Place, log: &Path) -> Result<(), Failure> {
+async fn start(place: &Place, log: &Path, ingress: Option<u16>) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::failed(format!("cannot start the daemon: {error}"));
     let mut options = File::options();
     options.write(true).create(true).truncate(true).mode(0o600);
     let file = options.open(log).map_err(failed)?;
     let program = std::env::current_exe().map_err(failed)?;
+    let port = ingress.map(|port| format!("--ingress-port={port}"));
     let arguments = [OsStr::new("daemon"), OsStr::new("--file"), place.file.as_os_str()];
+    let arguments = arguments.into_iter().chain(port.as_deref().map(OsStr::new));
     let out = background(program.as_os_str(), arguments, file).await.map_err(failed)?;
     let mut lines = BufReader::new(out).lines();
     let ready = async {

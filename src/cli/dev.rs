@@ -1,52 +1,55 @@
 //! `jackfield dev`
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
+use super::account::Account;
 use super::args::DevArgs;
+use super::background;
 use super::failure::Failure;
 use super::place::Place;
 use super::progress::FetchBar;
-use super::settings::Keep;
-use super::up::{self, Found};
-use crate::session::project::FILE_NAME;
-use crate::session::wrangler::{self, FILE_NAMES, Request, Tools};
-use crate::session::{SessionName, workerd};
+use super::signals::Signals;
+use crate::control::{Code, Told};
+use crate::session::wrangler::{self, Config, FILE_NAMES, Request, Tools};
+use crate::session::{SessionName, scope, workerd};
 
 /// What `dev` is to run.
 #[derive(Debug)]
 pub(super) struct DevSettings {
     place: Place,
-    configs: Vec<PathBuf>,
+    configs: Vec<Config>,
     environment: Option<String>,
     listen: Option<SocketAddr>,
-    scope: Option<String>,
-    without: Vec<String>,
-    keep: Keep,
+    without: BTreeSet<String>,
+    /// For a daemon that has to be started.
+    ingress: Option<u16>,
 }
 
 impl DevSettings {
-    pub(super) fn resolve(args: DevArgs, file: Option<PathBuf>, here: &Path) -> Result<Self, Failure> {
-        let DevArgs { configs, env, listen, scope, without, keep } = args;
+    pub(super) fn resolve(
+        args: DevArgs,
+        place: Place,
+        ingress: Option<u16>,
+        here: &Path,
+    ) -> Result<Self, Failure> {
+        let DevArgs { configs, env, listen, scope, without, ingress_port: _, json: _ } = args;
         SessionName::scoped("worker", scope.as_deref()).map_err(Failure::usage)?;
-        let place = match &file {
-            Some(file) => Place::project(Some(file), here)?,
-            // It names the daemon for the other commands, and need not be there.
-            None => Place::of(here.canonicalize().unwrap_or(here.to_owned()).join(FILE_NAME))?,
-        };
         let named = if configs.is_empty() { vec![PathBuf::from(".")] } else { configs };
-        let configs = named.iter().map(|config| config_at(&here.join(config)));
+        let config = |path: PathBuf| {
+            let file = config_at(&here.join(path))?;
+            let scope = scope.clone().or_else(|| scope::of_folder(file.parent()?));
+            Ok(Config { file, scope })
+        };
         Ok(Self {
             place,
-            configs: configs.collect::<Result<_, _>>()?,
+            configs: named.into_iter().map(config).collect::<Result<_, Failure>>()?,
             environment: env.filter(|name| !name.is_empty()),
             listen: listen.as_deref().map(address).transpose()?,
-            scope,
-            without,
-            keep: Keep::resolve(keep, here)?,
+            without: without.into_iter().collect(),
+            ingress,
         })
     }
 }
@@ -88,24 +91,69 @@ fn address(text: &str) -> Result<SocketAddr, Failure> {
 
 /// Blocks until the sessions have been stopped.
 pub(super) fn run(settings: DevSettings, as_json: bool) -> Result<(), Failure> {
-    let DevSettings { place, configs, environment, listen, scope, without, keep } = settings;
-    let began = Instant::now();
-    let project = configs.first().and_then(|config| config.parent()).unwrap_or(Path::new("/"));
+    let DevSettings { place, configs, environment, listen, without, ingress } = settings;
+    let account = Account::new(as_json);
+    let project = configs.first().and_then(|config| config.file.parent()).unwrap_or(Path::new("/"));
+    // Without a runtime: it may block for as long as npm downloads, and Ctrl-C should simply end it.
     let options = workerd::Options::from_env(project).map_err(Failure::failed)?;
     let found = workerd::locate(&options, &mut FetchBar::default()).map_err(Failure::failed)?;
     let esbuild = workerd::locate_esbuild(&options, &mut FetchBar::default()).map_err(Failure::failed)?;
-    let request = Arc::new(Request {
-        project: place.file,
+    let files = configs.iter().map(|config| config.file.clone()).collect();
+    let text =
+        |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    let request = Request {
         configs,
         environment,
-        scope,
         listen,
-        without: without.into_iter().collect(),
+        without,
         tools: Tools { workerd: found.path.clone(), esbuild },
-        ports: Mutex::new(BTreeMap::new()),
-    });
-    let project = wrangler::load(&request)
+        variables: std::env::vars_os().filter_map(text).collect(),
+    };
+    // What is wrong with these is wrong whatever becomes of the sources, so it ends the command.
+    wrangler::check(&request)
         .map_err(|error| Failure::project(error).hint("nothing was started; put it right and try again"))?;
-    let found = Found { workerd: found, began, keep, watched: Some(request) };
-    up::run_project(project, found, as_json)
+    account.begins(None, files, &found);
+    super::runtime()?.block_on(listen_to(&place, &request, ingress, &account))
+}
+
+/// Until the sessions end, or the command does: then the daemon lets their calls end, and ends them.
+async fn listen_to(
+    place: &Place,
+    request: &Request,
+    ingress: Option<u16>,
+    account: &Account,
+) -> Result<(), Failure> {
+    let mut signals =
+        Signals::new().map_err(|error| Failure::failed(format!("cannot watch signals: {error}")))?;
+    let kept = async {
+        let client = background::client(place, ingress).await?;
+        let mut listening = client.dev(request).await?;
+        let mut is_up = false;
+        while let Some(told) = listening.next().await? {
+            match &told {
+                // Sources are put right while one waits; what the files say was to be right from the start.
+                Told::ReloadFailed { error } if !is_up && error.code != Code::BadSources => {
+                    return Err(error.clone().hint("nothing was started; put it right and try again").into());
+                }
+                told => account.tell(told),
+            }
+            is_up |= matches!(told, Told::Ready { .. });
+            if told == (Told::Stopped {}) {
+                return Ok(());
+            }
+        }
+        Err(Failure::failed(format!(
+            "the daemon of {} has gone away, and the sessions with it",
+            place.file.display()
+        ))
+        .hint("start them again"))
+    };
+    tokio::select! {
+        biased;
+        () = signals.end() => {
+            account.tell(&Told::Stopped {});
+            Ok(())
+        }
+        ended = kept => ended,
+    }
 }

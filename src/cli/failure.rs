@@ -143,7 +143,7 @@ impl Failure {
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         let exit = match problem.code {
-            Code::BadProject => Exit::Usage,
+            Code::BadProject | Code::BadSources => Exit::Usage,
             _ => Exit::Failed,
         };
         Self { exit, code: problem.code, message: problem.message, hint: problem.hint, ..Self::blank() }

@@ -3,6 +3,7 @@
 //! `args` is what was typed, `settings` what is meant by it; then one file a subcommand. Every failure is printed in
 //! one place, `failure`, and every result through `screen`.
 
+mod account;
 mod args;
 mod attach;
 mod background;
@@ -30,6 +31,7 @@ mod retarget;
 mod run;
 mod screen;
 mod settings;
+mod signals;
 mod target;
 mod thrown;
 mod up;
@@ -70,7 +72,7 @@ fn run(args: Args) -> Result<ExitCode, Failure> {
         Settings::Attach(place, attach) => runtime()?.block_on(attach::run(&place, &attach, as_json)),
         Settings::Daemon(place, ingress) => up::in_background(place, ingress),
         Settings::Up(settings) => up::run(settings, as_json),
-        Settings::Dev(settings) => dev::run(settings, as_json),
+        Settings::Dev(settings) => dev::run(*settings, as_json),
         Settings::Demo(trace_frames) => demo::run(trace_frames.as_deref(), as_json),
         Settings::Reload(place) => runtime()?.block_on(reload::run(&place, as_json)),
         Settings::Ls(place) => runtime()?.block_on(ls::run(&place, as_json)),

@@ -25,7 +25,7 @@ pub(super) async fn run(settings: RunSettings, here: &std::path::Path) -> Result
     let RunSettings { place, name, scope, command } = settings;
     let pid = std::process::id().cast_signed();
     let scope = scope.or_else(|| scope::of_folder(here));
-    let Running { registry } = background::ask(&place, |daemon| {
+    let Running { registry } = background::ask(&place, None, |daemon| {
         let run = Run { pid, name: name.clone(), scope: scope.clone() };
         async move { daemon.run(&run).await }
     })

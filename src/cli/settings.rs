@@ -6,8 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::args::{
-    Args, AttachArgs, Command, CompletionsArgs, DaemonArgs, FireArgs, KeepArgs, RetargetArgs, RunArgs, Shell,
-    UpArgs,
+    Args, AttachArgs, Command, CompletionsArgs, DaemonArgs, FireArgs, RetargetArgs, RunArgs, Shell, UpArgs,
 };
 use super::call::CallSettings;
 use super::dev::DevSettings;
@@ -28,7 +27,7 @@ const MAX_GRACE: f64 = 86_400.0;
 #[derive(Debug)]
 pub(super) enum Settings {
     Up(UpSettings),
-    Dev(DevSettings),
+    Dev(Box<DevSettings>),
     Run(RunSettings),
     Attach(Place, Attach),
     Daemon(Place, Option<u16>),
@@ -65,28 +64,23 @@ pub(super) struct Keep {
     pub(super) ingress: Option<u16>,
 }
 
-impl Keep {
-    pub(super) fn resolve(args: KeepArgs, here: &Path) -> Result<Self, Failure> {
-        let KeepArgs { trace_frames, ingress_port, grace, json: _ } = args;
-        Ok(Self {
-            trace_frames: trace_frames.map(|file| here.join(file)),
-            grace: seconds(grace)?,
-            ingress: port(ingress_port),
-        })
-    }
-}
-
 impl Settings {
     /// `here` is the folder that relative names and the search for a project start from.
     pub(super) fn resolve(args: Args, here: &Path) -> Result<Self, Failure> {
         let Args { file, command } = args;
         let place = |file: Option<PathBuf>| Place::find(file.as_deref(), here);
         Ok(match command {
-            Command::Up(UpArgs { project, keep }) => Self::Up(UpSettings {
-                place: Place::project(project.or(file).as_deref(), here)?,
-                keep: Keep::resolve(keep, here)?,
-            }),
-            Command::Dev(args) => Self::Dev(DevSettings::resolve(args, file, here)?),
+            Command::Up(UpArgs { project, trace_frames, ingress_port, grace, json: _ }) => {
+                let place = Place::project(project.or(file).as_deref(), here)?;
+                let (grace, ingress) = (seconds(grace)?, port(ingress_port));
+                let trace_frames = trace_frames.map(|file| here.join(file));
+                Self::Up(UpSettings { place, keep: Keep { trace_frames, grace, ingress } })
+            }
+            Command::Dev(args) => {
+                let place = Place::for_all(file.as_deref(), here)?;
+                let ingress = port(args.ingress_port);
+                Self::Dev(Box::new(DevSettings::resolve(args, place, ingress, here)?))
+            }
             Command::Run(RunArgs { name, scope, command }) => {
                 // Before anything is started for it.
                 let any = name.as_deref().unwrap_or("worker");

@@ -5,7 +5,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Method, Request, StatusCode};
@@ -14,15 +17,20 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
+use super::listening::Listening;
 use super::problem::{Problem, Refusal};
 use super::server::is_own;
 use super::shape::{
     Attach, Attached, ChangeRequest, Changed, Explanation, FakeRequest, Links, Reloaded, Run, Running,
     Sessions, Status, Stopped,
 };
+use crate::session::wrangler;
 
 /// The largest answer that is read. Thousands of links with props stay far below it.
-const MAX_ANSWER: usize = 64 << 20;
+pub(super) const MAX_ANSWER: usize = 64 << 20;
+
+/// A connection, as long as it is polled; it never says that it has ended.
+pub(super) type Driven = BoxFuture<'static, Infallible>;
 
 /// Talks to the daemon of one project. Every request has a connection of its own.
 #[derive(Clone, Debug)]
@@ -123,6 +131,27 @@ impl Client {
         self.post("/v1/runs", run).await
     }
 
+    /// Runs wrangler's projects as long as what is returned is kept.
+    pub async fn dev(&self, request: &wrangler::Request) -> Result<Listening, ClientError> {
+        let body = serde_json::to_vec(request).map_err(|error| self.lost(error))?;
+        let (mut sender, mut connection) = self.connect().await?;
+        let request = self.prepare(Method::POST, "/v1/dev", body.into())?;
+        let answered = async {
+            let answer = sender.send_request(request).await.map_err(|error| self.lost(error))?;
+            let status = answer.status();
+            match status.is_success() {
+                true => Ok(answer.into_body()),
+                false => Err(self.refusal(status, &self.whole(answer.into_body()).await?)),
+            }
+        };
+        let body = tokio::select! {
+            biased;
+            body = answered => body?,
+            never = &mut connection => match never {},
+        };
+        Ok(Listening::new(self.clone(), body, connection))
+    }
+
     /// Makes a session of a debug port.
     pub async fn attach(&self, attach: &Attach) -> Result<Attached, ClientError> {
         self.post("/v1/attached", attach).await
@@ -155,6 +184,25 @@ impl Client {
         path: &str,
         body: Bytes,
     ) -> Result<T, ClientError> {
+        let (mut sender, connection) = self.connect().await?;
+        let request = self.prepare(method, path, body)?;
+        let exchange = async {
+            let answer = sender.send_request(request).await.map_err(|error| self.lost(error))?;
+            let status = answer.status();
+            let body = self.whole(answer.into_body()).await?;
+            match status.is_success() {
+                true => serde_json::from_slice(&body).map_err(|error| self.garbled(status, &error)),
+                false => Err(self.refusal(status, &body)),
+            }
+        };
+        tokio::select! {
+            biased;
+            answer = exchange => answer,
+            never = connection => match never {},
+        }
+    }
+
+    async fn connect(&self) -> Result<(http1::SendRequest<Full<Bytes>>, Driven), ClientError> {
         let connect = |source| ClientError::Connect { socket: self.socket.clone(), source };
         let stream = UnixStream::connect(&self.socket).await.map_err(connect)?;
         if !is_own(&stream) {
@@ -162,47 +210,38 @@ impl Client {
         }
         let (sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.lost(error))?;
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(HOST, "localhost")
-            .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(body))
-            .map_err(|error| self.lost(error))?;
         // What the connection fails of, the exchange reports; it may also end well before the answer is read.
         let drive = async {
             let _ = connection.await;
-            std::future::pending::<Infallible>().await
+            std::future::pending().await
         };
-        tokio::select! {
-            biased;
-            answer = self.exchange(sender, request) => answer,
-            never = drive => match never {},
-        }
+        Ok((sender, drive.boxed()))
     }
 
-    async fn exchange<T: DeserializeOwned>(
-        &self,
-        mut sender: http1::SendRequest<Full<Bytes>>,
-        request: Request<Full<Bytes>>,
-    ) -> Result<T, ClientError> {
-        let answer = sender.send_request(request).await.map_err(|error| self.lost(error))?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
+    fn prepare(&self, method: Method, path: &str, body: Bytes) -> Result<Request<Full<Bytes>>, ClientError> {
+        let request = Request::builder().method(method).uri(path).header(HOST, "localhost");
+        let request = request.header(CONTENT_TYPE, "application/json").body(Full::new(body));
+        request.map_err(|error| self.lost(error))
+    }
+
+    async fn whole(&self, body: Incoming) -> Result<Bytes, ClientError> {
+        let body = Limited::new(body, MAX_ANSWER).collect().await;
         let body = body.map_err(|source| ClientError::Lost { socket: self.socket.clone(), source })?;
-        self.read(status, &body.to_bytes())
+        Ok(body.to_bytes())
     }
 
-    fn read<T: DeserializeOwned>(&self, status: StatusCode, body: &[u8]) -> Result<T, ClientError> {
-        let garbled = |why: String| ClientError::Garbled { socket: self.socket.clone(), status, why };
-        if status.is_success() {
-            return serde_json::from_slice(body).map_err(|error| garbled(error.to_string()));
+    fn refusal(&self, status: StatusCode, body: &[u8]) -> ClientError {
+        match serde_json::from_slice(body) {
+            Ok(Refusal { error }) => error.into(),
+            Err(error) => self.garbled(status, &error),
         }
-        let Refusal { error } = serde_json::from_slice(body).map_err(|error| garbled(error.to_string()))?;
-        Err(error.into())
     }
 
-    fn lost(&self, source: impl std::error::Error + Send + Sync + 'static) -> ClientError {
+    pub(super) fn garbled(&self, status: StatusCode, why: &impl ToString) -> ClientError {
+        ClientError::Garbled { socket: self.socket.clone(), status, why: why.to_string() }
+    }
+
+    pub(super) fn lost(&self, source: impl std::error::Error + Send + Sync + 'static) -> ClientError {
         ClientError::Lost { socket: self.socket.clone(), source: Box::new(source) }
     }
 }

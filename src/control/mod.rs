@@ -6,14 +6,18 @@
 pub mod client;
 pub mod daemon;
 pub mod explain;
+mod listening;
 mod operator;
 mod problem;
 mod routes;
 pub mod rows;
 pub mod server;
 pub mod shape;
+mod told;
 
 pub use client::{Client, ClientError};
 pub use daemon::{Daemon, Parts, Worker};
+pub use listening::Listening;
 pub use operator::Operator;
 pub use problem::{Code, Problem};
+pub use told::{Program, Telling, Told};

@@ -1,12 +1,15 @@
 //! What stands behind the API.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use super::problem::Problem;
 use super::shape::{
     Attach, Attached, ChangeRequest, Changed, Explanation, FakeRequest, Links, Reloaded, Run, Running,
     Sessions, Status, Stopped,
 };
+use super::told::Telling;
+use crate::session::wrangler::Request;
 
 /// The daemon as the API sees it. One method a request; see [`shape`](super::shape) for what each promises.
 ///
@@ -34,6 +37,9 @@ pub trait Operator: Send + Sync + 'static {
 
     /// Gives a command a registry of its own.
     fn run(&self, run: Run) -> impl Future<Output = Result<Running, Problem>> + Send;
+
+    /// Runs wrangler's projects as long as somebody listens to what is told of them.
+    fn dev(self: Arc<Self>, request: Request) -> Result<Telling, Problem>;
 
     /// Makes a session of a debug port.
     fn attach(&self, attach: Attach) -> impl Future<Output = Result<Attached, Problem>> + Send;

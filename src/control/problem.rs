@@ -36,6 +36,8 @@ pub enum Code {
     Stale,
     /// The project file, or a file it names, is wrong.
     BadProject,
+    /// The project is right, and a source of it is wrong.
+    BadSources,
     /// A session does not start.
     StartFailed,
     /// The daemon is on its way out.
@@ -63,7 +65,9 @@ impl Code {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Stale => StatusCode::CONFLICT,
-            Self::BadTarget | Self::BadProject | Self::StartFailed => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::BadTarget | Self::BadProject | Self::BadSources | Self::StartFailed => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Self::Stopping | Self::Unreachable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Failed | Self::Other => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -139,16 +143,20 @@ impl From<ChangeError> for Problem {
 
 impl From<ProjectError> for Problem {
     fn from(error: ProjectError) -> Self {
-        Self::new(Code::BadProject, error.to_string())
+        let code = match error {
+            ProjectError::Sources { .. } => Code::BadSources,
+            ProjectError::Unreadable { .. } | ProjectError::Invalid { .. } => Code::BadProject,
+        };
+        Self::new(code, error.to_string())
     }
 }
 
 impl From<SurveyError> for Problem {
     fn from(error: SurveyError) -> Self {
-        let code = match error {
-            SurveyError::Project(_) | SurveyError::Late { .. } => Code::BadProject,
-            _ => Code::StartFailed,
-        };
-        Self::new(code, error.to_string())
+        match error {
+            SurveyError::Project(error) => error.into(),
+            SurveyError::Late { .. } => Self::new(Code::BadSources, error.to_string()),
+            _ => Self::new(Code::StartFailed, error.to_string()),
+        }
     }
 }

@@ -1,11 +1,14 @@
 //! From a request to the operator and back.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Body;
+use futures::stream;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited, StreamBody};
+use hyper::body::{Body, Frame};
 use hyper::header::{ALLOW, CONTENT_TYPE, HOST, HeaderValue, ORIGIN};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
@@ -14,7 +17,8 @@ use serde::de::DeserializeOwned;
 use super::operator::Operator;
 use super::problem::{Code, Problem, Refusal};
 use super::shape::{Attach, ChangeRequest, FakeRequest, Run};
-use crate::session::Nearest;
+use super::told::Telling;
+use crate::session::{Nearest, wrangler};
 
 /// The largest body of a request. A change of a thousand links, with props, stays below it.
 pub const MAX_BODY: usize = 1 << 20;
@@ -22,8 +26,14 @@ pub const MAX_BODY: usize = 1 << 20;
 /// The largest fake, with what belongs to the request around it. Its answers are kept in memory.
 pub const MAX_FAKE: usize = 16 << 20;
 
+/// The largest request for [`Operator::dev`]: systems let a process have some megabytes of variables.
+pub const MAX_DEV: usize = 16 << 20;
+
 /// How long a body may take. It comes from the same machine.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// JSON, a value a line.
+const EVENTS: &str = "application/x-ndjson";
 
 const GET: &[Method] = &[Method::GET];
 const POST: &[Method] = &[Method::POST];
@@ -37,14 +47,15 @@ const PATHS: &[(&str, &[Method])] = &[
     ("/v1/fakes", POST),
     ("/v1/runs", POST),
     ("/v1/attached", POST),
+    ("/v1/dev", POST),
     ("/v1/reload", POST),
     ("/v1/down", POST),
 ];
 
-type Answer = Response<Full<Bytes>>;
+type Answer = Response<Either<Full<Bytes>, BoxBody<Bytes, Infallible>>>;
 
 /// Answers one request; a refusal is an answer too.
-pub(super) async fn answer<O, B>(operator: &O, request: Request<B>) -> Result<Answer, Infallible>
+pub(super) async fn answer<O, B>(operator: &Arc<O>, request: Request<B>) -> Result<Answer, Infallible>
 where
     O: Operator,
     B: Body,
@@ -63,7 +74,11 @@ where
     })
 }
 
-async fn route<O, B>(operator: &O, request: Request<B>, allowed: Option<&[Method]>) -> Result<Answer, Problem>
+async fn route<O, B>(
+    operator: &Arc<O>,
+    request: Request<B>,
+    allowed: Option<&[Method]>,
+) -> Result<Answer, Problem>
 where
     O: Operator,
     B: Body,
@@ -99,6 +114,10 @@ where
         ("POST", "/v1/attached") => {
             let attach: Attach = read(request, MAX_BODY).await?;
             Ok(json(StatusCode::OK, &operator.attach(attach).await?))
+        }
+        ("POST", "/v1/dev") => {
+            let request: wrangler::Request = read(request, MAX_DEV).await?;
+            Ok(told(operator.clone().dev(request)?))
         }
         ("POST", "/v1/reload") => Ok(json(StatusCode::OK, &operator.reload().await?)),
         ("POST", "/v1/down") => Ok(json(StatusCode::OK, &operator.down().await?)),
@@ -196,8 +215,22 @@ fn json(status: StatusCode, body: &impl Serialize) -> Answer {
         Ok(body) => (status, body),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string().into_bytes()),
     };
-    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    let mut answer = Response::new(Either::Left(Full::new(Bytes::from(body))));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
+}
+
+/// An event a line, as they come.
+fn told(telling: Telling) -> Answer {
+    let lines = stream::unfold(telling, |mut telling| async {
+        let told = telling.next().await?;
+        // As with answers, it cannot fail.
+        let mut line = serde_json::to_vec(&told).unwrap_or_default();
+        line.push(b'\n');
+        Some((Ok(Frame::data(Bytes::from(line))), telling))
+    });
+    let mut answer = Response::new(Either::Right(StreamBody::new(lines).boxed()));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(EVENTS));
     answer
 }

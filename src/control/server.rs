@@ -101,7 +101,7 @@ pub(super) fn is_own(stream: &UnixStream) -> bool {
 }
 
 async fn connection<O: Operator>(stream: UnixStream, operator: Arc<O>, stop: CancellationToken) {
-    let service = service_fn(|request| routes::answer(operator.as_ref(), request));
+    let service = service_fn(|request| routes::answer(&operator, request));
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)

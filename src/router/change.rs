@@ -268,11 +268,7 @@ impl Draft {
             }
             Change::JoinSession(session, origin) => {
                 self.define_session(session.clone(), Vec::new(), None);
-                if let Some(known) = self.next.sessions.get(&session).filter(|known| known.origin != origin) {
-                    let known = Session { origin, ..Session::clone(known) };
-                    self.next.sessions.insert(session, Arc::new(known));
-                    self.changed = true;
-                }
+                self.originate(session, origin);
             }
             Change::DefineFake { generation, classes, file } => {
                 let name = generation.session.clone();
@@ -291,7 +287,8 @@ impl Draft {
                 self.relinked = true;
             }
             Change::DefineSession { session, classes, exports } => {
-                self.define_session(session, classes, exports);
+                self.define_session(session.clone(), classes, exports);
+                self.originate(session, Origin::Project);
             }
             Change::DropSession(session) => {
                 if self.next.sessions.remove(&session).is_none() {
@@ -375,6 +372,14 @@ impl Draft {
         self.changed = true;
     }
 
+    fn originate(&mut self, session: SessionName, origin: Origin) {
+        if let Some(known) = self.next.sessions.get(&session).filter(|known| known.origin != origin) {
+            let known = Session { origin, ..Session::clone(known) };
+            self.next.sessions.insert(session, Arc::new(known));
+            self.changed = true;
+        }
+    }
+
     /// Whether the link is there now. One of a session that joined comes as it is asked for.
     fn adopt(&mut self, name: &LinkName) -> bool {
         if self.next.links.contains_key(name) {
@@ -426,7 +431,8 @@ impl Draft {
             if !self.next.sessions.contains_key(&link.name.session) {
                 return Err(self.unknown_session(link.name.session.clone()));
             }
-            if link.rule.as_ref().is_some_and(|choice| choice.session().is_none()) {
+            if link.rule.is_some() {
+                // The rules choose by names alone; what the session lacks its callers are told.
                 continue;
             }
             let aimed = link.target.session();

@@ -53,7 +53,7 @@ impl Default for Times {
 
 /// What a run gives to its sessions.
 pub struct Host {
-    pub(super) workerd: PathBuf,
+    workerd: PathBuf,
     pub(super) runtime: Arc<RuntimeDir>,
     /// `.jackfield` of the project.
     own_folder: PathBuf,
@@ -79,6 +79,11 @@ impl Host {
     ) -> io::Result<Self> {
         let own_folder = root.join(".jackfield");
         Ok(Self { workerd, runtime, own_folder, output, times, spawner: Spawner::new()? })
+    }
+
+    /// What runs a session.
+    pub(super) fn workerd_of<'a>(&'a self, spec: &'a SessionSpec) -> &'a Path {
+        spec.compiled.as_ref().map_or(&self.workerd, |compiled| &compiled.workerd)
     }
 
     /// For a process that serves.

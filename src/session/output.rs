@@ -4,6 +4,9 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures::FutureExt;
+use futures::future::{BoxFuture, ready};
+use serde::{Deserialize, Serialize};
 use tokio::io::AsyncRead;
 
 use super::lines::Lines;
@@ -16,7 +19,8 @@ pub(super) const MAX_LINE: usize = 16 << 10;
 const KEPT_LINES: usize = 20;
 
 /// Which of its two streams a child wrote to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Stream {
     /// `console.log` and its kin.
     Stdout,
@@ -34,6 +38,11 @@ pub(super) fn is_warning(line: &str) -> bool {
 pub trait OutputSink: Send + Sync + 'static {
     /// One line of one session, without its end. It must not block for long: the session waits in its next write.
     fn line(&self, session: &SessionName, stream: Stream, line: &str);
+
+    /// Returns when there is room for another line of that session, which waits in its next write until then.
+    fn room(&self, _session: &SessionName) -> BoxFuture<'static, ()> {
+        ready(()).boxed()
+    }
 }
 
 /// The last lines of a process, shared by the tasks that read its two streams.
@@ -144,6 +153,7 @@ impl Copier {
                 self.said.push(&line);
             }
             self.outlet.line(self.stream, line);
+            self.outlet.sink.room(&self.outlet.session).await;
         }
     }
 }

@@ -157,12 +157,13 @@ impl Running {
         let message = config::build(spec, &wiring)
             .map_err(|source| StartError::Config { session: session.clone(), source })?;
         let generation = host.generation(spec, start, &wiring);
+        let workerd = host.workerd_of(spec);
         let spawn_failed =
-            |source| StartError::Spawn { session: session.clone(), workerd: host.workerd.clone(), source };
+            |source| StartError::Spawn { session: session.clone(), workerd: workerd.to_owned(), source };
         let (control, inherited) = std::io::pipe().map_err(spawn_failed)?;
         let control = pipe::Receiver::from_owned_fd(control.into()).map_err(spawn_failed)?;
         let inherited = OwnedFd::from(inherited);
-        let command = command(&host.workerd, &generation.debug_port, inherited.as_raw_fd());
+        let command = command(workerd, &generation.debug_port, inherited.as_raw_fd());
         let child = host.spawner.spawn(command, inherited).await.map_err(spawn_failed)?;
         let mut running = Self::own(host, generation, child, spec)?;
         running.feed(message);

@@ -1,19 +1,23 @@
 //! The daemon itself: sessions, table and faces put together, and the operator in front of them.
 
+mod audience;
+mod develop;
 mod faces;
 mod facts;
 mod fakes;
 mod joined;
 mod plan;
+mod projects;
 mod worker;
 
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -25,16 +29,21 @@ use super::shape::{
     Attach, Attached, ChangeRequest, Changed, Events, Explanation, FakeRequest, Links as LinkRows, Move,
     Reloaded, Run, Running, Sessions as SessionRows, Status, Stopped, millis,
 };
+use super::told::{Telling, telling};
 use crate::router::switch::Counts;
 use crate::router::{Aim, Change, Face, Front, LinkName, Links, Moved, Revision, Router, Snapshot, retarget};
+use crate::session::wrangler::Request;
 use crate::session::{
-    Host, OutputSink, Project, RuntimeDir, SessionName, SessionSink, SessionState, Sessions, Times, survey,
+    Host, OutputSink, Project, RuntimeDir, SessionSink, SessionState, Sessions, Times, survey,
 };
 
+use audience::Audience;
+use develop::{Busy, Guest};
 use faces::Faces;
 use facts::Known;
 use fakes::{Fakes, Staged};
 use joined::{Ask, Joined};
+use projects::Projects;
 pub use worker::Worker;
 use worker::{Command, Desk, QUEUE};
 
@@ -64,8 +73,13 @@ pub struct Parts {
 pub struct Daemon {
     table: Arc<Links>,
     router: Arc<Router>,
-    /// What runs now; the worker replaces it when a reload has gone well.
+    /// What runs now, guests included; the worker replaces it when a change has gone well.
     project: Arc<ArcSwap<Project>>,
+    /// Where operators ask.
+    control: PathBuf,
+    /// How many guests there are, and the number of the last.
+    guests: watch::Sender<usize>,
+    last_guest: AtomicU64,
     fakes: Fakes,
     port: PathBuf,
     /// Serves it.
@@ -84,19 +98,6 @@ pub struct Daemon {
 /// How long a daemon stays that has nothing to do.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// Publishes to the table first: whoever is told of a state can rely on it.
-struct Both {
-    table: Arc<Links>,
-    watcher: Arc<dyn SessionSink>,
-}
-
-impl SessionSink for Both {
-    fn publish(&self, session: &SessionName, state: SessionState) {
-        self.table.publish(session, state.clone());
-        self.watcher.publish(session, state);
-    }
-}
-
 impl Daemon {
     /// Looks at the sessions, opens the faces, and starts them. If one does not start, none stays. The worker must be run for the
     /// daemon to do anything but look.
@@ -107,7 +108,9 @@ impl Daemon {
         let Parts { project, workerd, times, runtime, router, output, watcher, registries, ingress } = parts;
         let (runtime, table) = (Arc::new(runtime), router.links().clone());
         let failed = |error| Problem::new(Code::Failed, format!("cannot watch processes: {error}"));
-        let host = Host::new(workerd, &project.root, runtime.clone(), output, times).map_err(failed)?;
+        let audience = Arc::new(Audience::new(table.clone(), output, watcher));
+        let host =
+            Host::new(workerd, &project.root, runtime.clone(), audience.clone(), times).map_err(failed)?;
         let host = Arc::new(host);
         let project = survey(&host, project, None).await.map_err(wrong)?;
         let port = runtime.tools_port();
@@ -126,12 +129,14 @@ impl Daemon {
         };
         desk.faces.bind(&project).map_err(wrong)?;
         desk.prepare(&plan::plan(None, &project, &table.snapshot()))?;
-        let sink = Arc::new(Both { table: table.clone(), watcher });
+        let sink = audience.clone();
+        let control = RuntimeDir::control_socket(runtime.folder());
         let folders = registries.clone().into();
         let (joined, handle) = Joined::new(&router, sink.clone(), runtime, registries);
         let sessions = Sessions::start(host.clone(), sink, router.clone(), &project)
             .await
             .map_err(|failures| Problem::new(Code::StartFailed, failures.to_string()))?;
+        let projects = Projects::new(project.clone());
         let project = Arc::new(ArcSwap::from_pointee(project));
         let (commands, queue) = mpsc::channel(QUEUE);
         let stopping = CancellationToken::new();
@@ -139,6 +144,9 @@ impl Daemon {
             table,
             router,
             project: project.clone(),
+            control,
+            guests: watch::Sender::new(0),
+            last_guest: AtomicU64::new(0),
             fakes,
             port,
             _tools: tools,
@@ -152,7 +160,17 @@ impl Daemon {
         };
         Ok((
             Arc::new(daemon),
-            Worker { host, project, sessions, desk, joined: Some(joined), commands: queue, stopping },
+            Worker {
+                host,
+                project,
+                projects,
+                audience,
+                sessions,
+                desk,
+                joined: Some(joined),
+                commands: queue,
+                stopping,
+            },
         ))
     }
 
@@ -161,23 +179,23 @@ impl Daemon {
     /// # Cancellation
     /// Safe.
     pub async fn idle(&self) {
-        let mut idle = self.joined.idle.clone();
+        let (mut joined, mut guests) = (self.joined.idle.clone(), self.guests.subscribe());
         loop {
-            if idle.wait_for(|idle| *idle).await.is_err() {
-                return;
-            }
+            let is_idle = *joined.borrow_and_update() && *guests.borrow_and_update() == 0;
+            let changed = async {
+                tokio::select! {
+                    changed = joined.changed() => changed,
+                    changed = guests.changed() => changed,
+                }
+            };
             // Whoever started us for a command asks for it at once; the next command comes soon after the last.
-            match tokio::time::timeout(LINGER, idle.wait_for(|idle| !idle)).await {
-                Err(_) if self.project.load().sessions.is_empty() => return,
+            let wait = if is_idle { LINGER } else { Duration::MAX };
+            match tokio::time::timeout(wait, changed).await {
+                Err(_) if is_idle && self.project.load().sessions.is_empty() => return,
+                Err(_) | Ok(Ok(())) => {}
                 Ok(Err(_)) => return,
-                _ => {}
             }
         }
-    }
-
-    /// What runs.
-    pub fn project(&self) -> Arc<Project> {
-        self.project.load_full()
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Problem> {
@@ -313,6 +331,17 @@ impl Operator for Daemon {
         let (reply, answer) = oneshot::channel();
         self.joined.asks.send(Ask::Run(run, reply)).await.map_err(|_| worker::going_down())?;
         answer.await.map_err(|_| worker::going_down())?
+    }
+
+    fn dev(self: Arc<Self>, request: Request) -> Result<Telling, Problem> {
+        if self.stopping.is_cancelled() {
+            return Err(worker::going_down());
+        }
+        let (teller, telling) = telling();
+        let (number, busy) = (self.last_guest.fetch_add(1, Relaxed) + 1, Busy::new(&self.guests));
+        let daemon = self.clone();
+        self.changes.spawn(Guest { daemon, number, request: Arc::new(request), teller, busy }.run());
+        Ok(telling)
     }
 
     async fn attach(&self, attach: Attach) -> Result<Attached, Problem> {

@@ -49,6 +49,15 @@ pub(super) fn plan(old: Option<&Project>, new: &Project, now: &Snapshot) -> Plan
     let sessions = now.sessions();
     let declared = sessions.iter().filter(|session| session.origin == Origin::Project);
     let gone = declared.map(|session| &session.name).filter(|name| new.session(name).is_none());
+    // One that an operator led somebody else's link to stays, down, as those do that joined.
+    let aimed = |name: &&SessionName| {
+        let mut links = now.links().into_iter();
+        links.any(|link| {
+            let is_own = new.session(&link.name.session).is_some() || link.name.session == **name;
+            !is_own && link.rule.is_none() && link.target.session() == *name
+        })
+    };
+    let gone = gone.filter(|name| !aimed(name));
     plan.after.extend(gone.cloned().map(Change::DropSession));
     let (had, has) = (old.map(faces).unwrap_or_default(), faces(new));
     plan.open = has.difference(&had).cloned().collect();
@@ -87,13 +96,12 @@ impl Plan {
         new: &Project,
         now: &Snapshot,
     ) {
-        let Declared { target, accepts_props } = wanted;
+        let Declared { target, accepts_props, is_sought } = wanted;
         let define = |target: &Target| {
             let (link, target) = (name.clone(), target.clone());
-            match new.session(target.session()) {
-                Some(_) => Change::DefineLink { link, target, accepts_props: *accepts_props },
-                // Others may run it, now or later.
-                None => Change::Seek { link, target },
+            match is_sought {
+                false => Change::DefineLink { link, target, accepts_props: *accepts_props },
+                true => Change::Seek { link, target },
             }
         };
         let Some(link) = now.link(name) else {
@@ -104,7 +112,11 @@ impl Plan {
         if link.target.kind() != target.kind() {
             self.after.push(Change::DropLink(name.clone()));
             self.after.push(define(target));
-        } else if was.map(|was| &was.target) != Some(target) || !is_offered(&link.target, new, now) {
+        } else if was.map(|was| &was.target) != Some(target) {
+            self.after.push(define(target));
+        } else if link.rule.is_some() {
+            // The rules follow whoever comes and goes.
+        } else if !is_offered(&link.target, new, now) {
             self.after.push(define(target));
         } else if link.accepts_props != *accepts_props {
             self.after.push(define(&link.target));
@@ -136,6 +148,8 @@ fn classes(spec: &SessionSpec) -> Vec<Class> {
 struct Declared {
     target: Target,
     accepts_props: bool,
+    /// Whether it names a worker, which anybody may run, now or later, and no session.
+    is_sought: bool,
 }
 
 /// Whether the file leads the link where it leads.
@@ -145,19 +159,20 @@ pub(super) fn is_declared(project: &Project, link: &Link) -> bool {
 
 fn declared(project: &Project) -> BTreeMap<LinkName, Declared> {
     let mut links = BTreeMap::new();
-    for SessionSpec { name, services, actors, .. } in &project.sessions {
+    for SessionSpec { name, services, actors, compiled, .. } in &project.sessions {
+        let is_sought = compiled.is_some();
         for link in services {
             let target = Target::Entrypoint {
                 session: link.target.clone(),
                 entrypoint: link.entrypoint.clone(),
                 props: link.props.clone().map(Value::Object),
             };
-            let declared = Declared { target, accepts_props: link.accepts_props };
+            let declared = Declared { target, accepts_props: link.accepts_props, is_sought };
             links.insert(LinkName::new(name.clone(), &link.binding), declared);
         }
         for link in actors {
             let target = Target::ActorClass { session: link.target.clone(), class: link.class.clone() };
-            let declared = Declared { target, accepts_props: false };
+            let declared = Declared { target, accepts_props: false, is_sought };
             links.insert(LinkName::new(name.clone(), &link.binding), declared);
         }
     }

@@ -1,5 +1,7 @@
 //! The one task that starts, replaces and stops: what it does is done in the order in which it was asked for.
 
+use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +10,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::audience::Audience;
 use super::faces::Faces;
 use super::joined::Joined;
 use super::plan::{Plan, plan, relinked};
+use super::projects::Projects;
 use crate::control::problem::{Code, Problem};
 use crate::control::shape::{Reloaded, Stopped};
+use crate::control::told::Teller;
 use crate::router::{Links, Router, retarget};
 use crate::session::{Host, Project, RuntimeDir, Sessions, survey};
 
@@ -21,14 +26,25 @@ pub(super) const QUEUE: usize = 16;
 
 /// What the worker can be asked for.
 pub(super) enum Command {
+    /// Reads the daemon's own project again.
     Reload(oneshot::Sender<Result<Reloaded, Problem>>),
+    /// Runs the project of a guest instead of what it ran before; one without sessions when the guest leaves.
+    Guest {
+        number: u64,
+        project: Project,
+        teller: Teller,
+        reply: oneshot::Sender<Result<Reloaded, Problem>>,
+    },
     Down(oneshot::Sender<Stopped>),
 }
 
 /// Owns the sessions of a run. Dropping it kills them; [`Worker::run`] stops them when it is told to.
 pub struct Worker {
     pub(super) host: Arc<Host>,
+    /// All that runs, as one.
     pub(super) project: Arc<ArcSwap<Project>>,
+    pub(super) projects: Projects,
+    pub(super) audience: Arc<Audience>,
     pub(super) sessions: Sessions,
     pub(super) desk: Desk,
     /// What others started; it works beside all that is done here.
@@ -61,14 +77,13 @@ impl Worker {
         let mut stopped_for = Vec::new();
         while let Some(command) = self.commands.recv().await {
             match command {
+                // Who asked may have gone; it is done all the same.
                 Command::Reload(reply) => {
-                    let stopping = self.stopping.clone();
-                    let done = tokio::select! {
-                        biased;
-                        () = stopping.cancelled() => Err(going_down()),
-                        done = self.reload() => done,
-                    };
-                    // Who asked may have gone; it is done all the same.
+                    let done = unless(self.stopping.clone(), self.reload()).await;
+                    let _ = reply.send(done);
+                }
+                Command::Guest { number, project, teller, reply } => {
+                    let done = unless(self.stopping.clone(), self.guest(number, project, teller)).await;
                     let _ = reply.send(done);
                 }
                 Command::Down(reply) => {
@@ -86,7 +101,7 @@ impl Worker {
         commands.close();
         while let Some(command) = commands.recv().await {
             match command {
-                Command::Reload(reply) => drop(reply.send(Err(going_down()))),
+                Command::Reload(reply) | Command::Guest { reply, .. } => drop(reply.send(Err(going_down()))),
                 Command::Down(reply) => stopped_for.push(reply),
             }
         }
@@ -96,9 +111,31 @@ impl Worker {
     }
 
     async fn reload(&mut self) -> Result<Reloaded, Problem> {
-        let old = self.project.load_full();
-        let project = load(old.clone()).await?;
+        let old = self.projects.own.clone();
+        let project = load(old.file.clone()).await?;
         let project = survey(&self.host, project, Some(&old)).await.map_err(unchanged)?;
+        self.apply(self.projects.with_own(project)).await
+    }
+
+    async fn guest(&mut self, number: u64, project: Project, teller: Teller) -> Result<Reloaded, Problem> {
+        self.projects.admit(number, &project, &self.desk.table.snapshot())?;
+        let project = survey(&self.host, project, self.projects.guest(number)).await?;
+        self.apply(self.projects.with_guest(number, project, teller)).await
+    }
+
+    /// Makes what runs that which is wanted, all of it or nothing.
+    async fn apply(&mut self, projects: Projects) -> Result<Reloaded, Problem> {
+        self.audience.seat(projects.tellers());
+        let applied = self.become_all(projects.all()).await;
+        match applied.is_ok() {
+            true => self.projects = projects,
+            false => self.audience.seat(self.projects.tellers()),
+        }
+        applied
+    }
+
+    async fn become_all(&mut self, project: Project) -> Result<Reloaded, Problem> {
+        let old = self.project.load_full();
         let plan = plan(Some(&old), &project, &self.desk.table.snapshot());
         let bound = self.desk.faces.bind(&project).map_err(unchanged);
         if let Err(problem) = bound.and_then(|()| self.desk.prepare(&plan)) {
@@ -170,11 +207,19 @@ impl Desk {
 }
 
 /// Reads the project on a thread that may block.
-async fn load(old: Arc<Project>) -> Result<Project, Problem> {
-    let loaded = tokio::task::spawn_blocking(move || old.again()).await;
+async fn load(file: PathBuf) -> Result<Project, Problem> {
+    let loaded = tokio::task::spawn_blocking(move || Project::load(&file)).await;
     let loaded =
         loaded.map_err(|error| Problem::new(Code::Failed, format!("reading the project failed: {error}")))?;
     loaded.map_err(unchanged)
+}
+
+/// What is begun when a stop comes is given up.
+async fn unless<T>(
+    stopping: CancellationToken,
+    done: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, Problem> {
+    stopping.run_until_cancelled(done).await.unwrap_or_else(|| Err(going_down()))
 }
 
 fn unchanged(error: impl Into<Problem>) -> Problem {

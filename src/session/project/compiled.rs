@@ -8,6 +8,8 @@ use crate::session::source_map::SourceMap;
 /// A configuration for workerd, to which ours is added.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Compiled {
+    /// The workerd that compiled it, and runs it.
+    pub workerd: PathBuf,
     /// The service that is the worker.
     pub service: String,
     /// The service that takes requests: that of the static files, if there are any.

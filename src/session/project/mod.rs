@@ -21,7 +21,6 @@ use std::sync::Arc;
 
 use super::exports::Exports;
 use super::name::SessionName;
-use super::wrangler;
 
 pub use compiled::Compiled;
 pub(in crate::session) use places::position;
@@ -44,18 +43,6 @@ pub struct Project {
     pub sessions: Vec<SessionSpec>,
     /// Where all this stands in the file.
     pub places: Places,
-    /// What it was made of.
-    pub origin: Origin,
-}
-
-/// What a project is made of, and is made of again at a reload.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub enum Origin {
-    /// The project file.
-    #[default]
-    File,
-    /// wrangler's configurations; there need not be a project file.
-    Wrangler(Arc<wrangler::Request>),
 }
 
 /// What one session runs.
@@ -175,18 +162,16 @@ impl Project {
         resolve::resolve(&text, &file, &root, raw, problems)
     }
 
-    /// Reads and checks again what this project was made of.
-    pub fn again(&self) -> Result<Self, ProjectError> {
-        match &self.origin {
-            Origin::File => Self::load(&self.file),
-            Origin::Wrangler(request) => wrangler::load(request),
-        }
-    }
-
     /// A project without sessions, whose file need not be there.
     pub fn empty(file: &Path) -> Self {
         let root = file.parent().unwrap_or(Path::new("/")).to_owned();
         Self { file: file.to_owned(), root, ..Self::default() }
+    }
+
+    /// Adds the sessions of another project, none of which has the name of one that is here.
+    pub fn extend(&mut self, other: &Self) {
+        self.sessions.extend(other.sessions.iter().cloned());
+        self.places.extend(&other.places);
     }
 
     /// The session of that name.
@@ -236,7 +221,9 @@ impl SessionSpec {
         let actors = |spec: &Self| {
             spec.actors.iter().map(|link| (link.binding.clone(), link.storage.clone())).collect::<Vec<_>>()
         };
-        let compiled = |spec: &Self| spec.compiled.clone().map(|compiled| compiled.message.clone());
+        let compiled = |spec: &Self| {
+            spec.compiled.as_ref().map(|compiled| (compiled.message.clone(), compiled.workerd.clone()))
+        };
         self.name == other.name
             && self.modules == other.modules
             && compiled(self) == compiled(other)

@@ -81,6 +81,12 @@ impl Places {
         self.all.extend(places);
     }
 
+    /// Adds the places of other sessions.
+    pub(super) fn extend(&mut self, other: &Self) {
+        self.all.extend(other.all.iter().map(|(part, at)| (part.clone(), *at)));
+        self.files.extend(other.files.iter().map(|(session, file)| (session.clone(), file.clone())));
+    }
+
     /// The file of a session, if it has one of its own.
     pub fn file(&self, session: &SessionName) -> Option<PathBuf> {
         self.files.get(session).cloned()

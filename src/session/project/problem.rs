@@ -38,6 +38,13 @@ pub enum ProjectError {
         /// At least one.
         problems: Vec<Problem>,
     },
+    /// The text is right, and sources that it names are wrong.
+    Sources {
+        /// The project file.
+        file: PathBuf,
+        /// At least one.
+        problems: Vec<Problem>,
+    },
 }
 
 impl fmt::Display for ProjectError {
@@ -51,7 +58,7 @@ impl fmt::Display for ProjectError {
                 )
             }
             Self::Unreadable { file, source } => write!(f, "{}: cannot be read: {source}", file.display()),
-            Self::Invalid { file, problems } => {
+            Self::Invalid { file, problems } | Self::Sources { file, problems } => {
                 for (index, problem) in problems.iter().enumerate() {
                     if index > 0 {
                         writeln!(f)?;
@@ -74,7 +81,7 @@ impl std::error::Error for ProjectError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Unreadable { source, .. } => Some(source),
-            Self::Invalid { .. } => None,
+            Self::Invalid { .. } | Self::Sources { .. } => None,
         }
     }
 }

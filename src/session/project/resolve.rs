@@ -10,7 +10,7 @@ use super::places::Places;
 use super::problem::Problems;
 use super::read::{RawActor, RawClass, RawService, RawSession};
 use super::script;
-use super::{ActorLink, ClassSpec, Origin, Project, ProjectError, ServiceLink, SessionSpec, Storage};
+use super::{ActorLink, ClassSpec, Project, ProjectError, ServiceLink, SessionSpec, Storage};
 use crate::session::name::SessionName;
 use crate::session::nearest::Nearest;
 
@@ -47,7 +47,7 @@ pub(super) fn resolve(
         session.entrypoints = wanted.remove(&session.name).unwrap_or_default();
     }
     if problems.is_empty() {
-        Ok(Project { file: file.to_owned(), root: root.to_owned(), sessions, places, origin: Origin::File })
+        Ok(Project { file: file.to_owned(), root: root.to_owned(), sessions, places })
     } else {
         Err(ProjectError::Invalid { file: file.to_owned(), problems: problems.into_list(text) })
     }

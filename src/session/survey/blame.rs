@@ -8,6 +8,8 @@ pub(super) const NO_SUCH_FLAG: &str = "No such compatibility flag: ";
 /// A complaint with its place.
 pub(super) struct Blamed {
     pub(super) problem: Problem,
+    /// Whether the script is to blame, and not what the file says.
+    pub(super) is_source: bool,
     /// A flag that there is not, and for which there may be a near one.
     pub(super) unknown_flag: Option<String>,
 }
@@ -36,9 +38,11 @@ pub(super) fn problem(project: &Project, spec: &SessionSpec, text: String) -> Bl
         Part::Date => format!("{text}\nuse an earlier date, or a newer workerd"),
         _ => text,
     };
+    let is_source = part == Part::Script;
     let at = project.places.find(&spec.name, part);
     Blamed {
         problem: Problem { file: project.places.file(&spec.name), at, what, why, nearest: None },
+        is_source,
         unknown_flag,
     }
 }

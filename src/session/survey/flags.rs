@@ -26,14 +26,14 @@ const CHUNK: usize = 1 << 20;
 const LONGEST: usize = 128;
 
 /// The flag that is most like `wrong`, of those that this workerd knows.
-pub(super) async fn nearest(host: &Arc<Host>, wrong: &str) -> Option<String> {
-    let (workerd, text) = (host.workerd.clone(), wrong.to_owned());
-    let found = tokio::task::spawn_blocking(move || candidates(&workerd, &text)).await;
+pub(super) async fn nearest(host: &Arc<Host>, workerd: &Path, wrong: &str) -> Option<String> {
+    let (program, text) = (workerd.to_owned(), wrong.to_owned());
+    let found = tokio::task::spawn_blocking(move || candidates(&program, &text)).await;
     let candidates = found.ok()?.ok()?;
     let mut flags = vec![wrong.to_owned()];
     flags.extend(candidates.iter().cloned());
     let message = config::build_flags(&flags).ok()?;
-    let said = process::run(host, message).await.ok()?.err;
+    let said = process::run(host, workerd, message).await.ok()?.err;
     let unknown: BTreeSet<_> =
         said.iter().filter_map(|line| Some(line.split_once(NO_SUCH_FLAG)?.1)).collect();
     // If it does not complain about the one that is wrong, it has not looked at them.

@@ -121,6 +121,8 @@ async fn load(host: &Arc<Host>, specs: &[&SessionSpec]) -> Result<Said, SurveyEr
 }
 
 async fn load_together(host: &Arc<Host>, specs: &[&SessionSpec]) -> Result<Said, SurveyError> {
+    // Those of one process have one workerd: the run's, or that of the only one.
+    let Some(workerd) = specs.first().map(|spec| host.workerd_of(spec)) else { return Ok(Said::default()) };
     let asked: Vec<_> = specs.iter().map(|spec| (ask(spec), host.deaf_wiring(spec))).collect();
     let sessions: Vec<_> = asked.iter().map(|(spec, wiring)| (spec, wiring)).collect();
     let message = match sessions.as_slice() {
@@ -128,7 +130,7 @@ async fn load_together(host: &Arc<Host>, specs: &[&SessionSpec]) -> Result<Said,
         sessions => config::build_all(sessions)?,
     };
     drop(asked);
-    let Outcome { ended, out, err } = process::run(host, message).await?;
+    let Outcome { ended, out, err } = process::run(host, workerd, message).await?;
     let names: Vec<_> = specs.iter().map(|spec| &spec.name).collect();
     let mut err = err;
     if let [spec] = specs {
@@ -174,13 +176,14 @@ fn ask(spec: &SessionSpec) -> SessionSpec {
 
 /// Turns complaints into problems of the project file.
 async fn accuse(host: &Arc<Host>, project: &Project, complaints: Vec<Complaint>) -> ProjectError {
-    let mut problems: BTreeMap<_, Problem> = BTreeMap::new();
+    let (mut problems, mut sources): (BTreeMap<_, Problem>, _) = (BTreeMap::new(), true);
     for complaint in complaints {
         let Some(spec) = project.session(&complaint.session) else { continue };
         let mut problem = blame::problem(project, spec, complaint.text);
         if let Some(flag) = problem.unknown_flag {
-            problem.problem.nearest = flags::nearest(host, &flag).await;
+            problem.problem.nearest = flags::nearest(host, host.workerd_of(spec), &flag).await;
         }
+        sources &= problem.is_source;
         let problem = problem.problem;
         // workerd may say two things about one date.
         match problems.get_mut(&(problem.at, problem.what.clone())) {
@@ -188,7 +191,10 @@ async fn accuse(host: &Arc<Host>, project: &Project, complaints: Vec<Complaint>)
             None => drop(problems.insert((problem.at, problem.what.clone()), problem)),
         }
     }
-    invalid(project, problems.into_values().collect())
+    match invalid(project, problems.into_values().collect()) {
+        ProjectError::Invalid { file, problems } if sources => ProjectError::Sources { file, problems },
+        error => error,
+    }
 }
 
 fn invalid(project: &Project, mut problems: Vec<Problem>) -> ProjectError {

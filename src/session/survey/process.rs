@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 
@@ -39,9 +40,9 @@ impl Drop for Adopted<'_> {
 
 /// # Cancellation
 /// Dropping the future kills the process.
-pub(super) async fn run(host: &Arc<Host>, message: Vec<u8>) -> Result<Outcome, SurveyError> {
-    let spawn_failed = |source| SurveyError::Spawn { workerd: host.workerd.display().to_string(), source };
-    let mut command = Command::new(&host.workerd);
+pub(super) async fn run(host: &Arc<Host>, workerd: &Path, message: Vec<u8>) -> Result<Outcome, SurveyError> {
+    let spawn_failed = |source| SurveyError::Spawn { workerd: workerd.display().to_string(), source };
+    let mut command = Command::new(workerd);
     command
         .args(["serve", "--experimental", "--binary", "-"])
         .stdin(Stdio::piped())

@@ -1,10 +1,10 @@
 //! workerd's own compiler of projects: bundles one with esbuild and writes the configuration for it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
+use super::request::Tools;
 use crate::session::orphans;
 use crate::session::workerd::child;
 
@@ -24,15 +25,6 @@ pub(super) const BUNDLE_DEPTH: usize = 6;
 /// The largest configuration, and the most that is repeated of what esbuild says.
 const MAX_OUTPUT: u64 = 256 << 20;
 const MAX_SAID: usize = 8_000;
-
-/// The programs that it takes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tools {
-    /// The compiler.
-    pub workerd: PathBuf,
-    /// The bundler.
-    pub esbuild: PathBuf,
-}
 
 /// What came of a project.
 #[derive(Debug)]
@@ -63,6 +55,7 @@ pub(super) fn compile(
     root: &Path,
     config: &Map<String, Json>,
     esbuild: &[String],
+    variables: &BTreeMap<String, String>,
 ) -> Result<Output, Failed> {
     let io = |doing: &str| {
         let doing = doing.to_owned();
@@ -78,6 +71,8 @@ pub(super) fn compile(
     command
         .args(["compile", "--config-only"])
         .arg(&file)
+        .env_clear()
+        .envs(variables)
         .env("WORKERD_ESBUILD", &script)
         .current_dir(root)
         .stdin(Stdio::null())
@@ -192,6 +187,18 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     fs::read(path)
 }
 
+/// Without `..`, as changes are told.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(plain.pop()),
+            part => plain.push(part),
+        }
+    }
+    plain
+}
+
 #[derive(Deserialize)]
 struct Meta {
     inputs: Map<String, Json>,
@@ -201,5 +208,5 @@ fn inputs(file: &Path, root: &Path) -> BTreeSet<PathBuf> {
     let meta = fs::read(file).ok().and_then(|text| serde_json::from_slice::<Meta>(&text).ok());
     // Names like `(disabled):crypto` are of no file.
     let names = meta.map(|meta| meta.inputs).unwrap_or_default();
-    names.keys().map(|name| root.join(name)).filter(|path| path.is_file()).collect()
+    names.keys().map(|name| plain(&root.join(name))).filter(|path| path.is_file()).collect()
 }

@@ -1,6 +1,7 @@
 //! When a project is to be compiled again.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,6 +15,9 @@ const SETTLE: Duration = Duration::from_millis(20);
 /// Folders in which nobody writes sources by hand.
 const NO_SOURCES: [&str; 3] = [".git", ".wrangler", "node_modules"];
 
+/// Systems give a user some thousands of watches, for all programs together.
+const MAX_FOLDERS: usize = 1_000;
+
 /// Watches files, there or not, through the folders that hold them.
 #[derive(Debug)]
 pub struct Watch {
@@ -26,14 +30,14 @@ pub struct Watch {
 #[derive(Debug, Default)]
 struct Wanted {
     files: BTreeSet<PathBuf>,
-    /// Whether any other file in their folders counts as well: what does not compile may lack one.
-    any: bool,
+    /// Folders below which any other file counts as well.
+    below: Vec<PathBuf>,
 }
 
 impl Wanted {
     fn has(&self, path: &Path) -> bool {
-        let is_source = || !path.iter().any(|part| NO_SOURCES.iter().any(|name| part == *name));
-        self.files.contains(path) || self.any && is_source()
+        let is_source = |root| path.strip_prefix(root).is_ok_and(|rest| !rest.iter().any(holds_no_sources));
+        self.files.contains(path) || self.below.iter().any(is_source)
     }
 }
 
@@ -60,22 +64,21 @@ impl Watch {
         Ok(Self { watcher, folders: BTreeSet::new(), wanted, changed })
     }
 
-    /// Watches these files from now on, and with `any` whatever comes beside them. What happened to those that were
-    /// watched before is still told.
-    pub fn follow(&mut self, files: BTreeSet<PathBuf>, any: bool) {
+    /// Watches these files from now on, and whatever comes or changes below these folders: what does not compile may
+    /// lack a file that nobody can name. What happened to those that were watched before is still told.
+    pub fn follow(&mut self, files: BTreeSet<PathBuf>, below: Vec<PathBuf>) {
         // What was installed changes by being installed again, all of it at once, in folders by the thousand.
         let own = files.iter().filter(|file| !file.iter().any(|part| part == "node_modules"));
-        let folders: BTreeSet<_> = own.filter_map(|file| file.parent()).map(Path::to_owned).collect();
+        let mut folders: BTreeSet<_> = own.filter_map(|file| file.parent()).map(Path::to_owned).collect();
+        below.iter().for_each(|root| add_below(root, &mut folders));
         for gone in self.folders.difference(&folders) {
             let _ = self.watcher.unwatch(gone);
         }
-        let new = folders.difference(&self.folders);
-        // A folder that is not there has nothing that could change; it is tried again next time.
-        let failed: Vec<_> =
-            new.filter(|folder| self.watcher.watch(folder, RecursiveMode::NonRecursive).is_err()).collect();
-        let failed: BTreeSet<_> = failed.into_iter().cloned().collect();
-        self.folders = folders.difference(&failed).cloned().collect();
-        *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = Wanted { files, any };
+        // Also those that are watched: a folder may have been removed and made again. One that is not there has nothing
+        // that could change; it is tried again next time.
+        folders.retain(|folder| self.watcher.watch(folder, RecursiveMode::NonRecursive).is_ok());
+        self.folders = folders;
+        *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = Wanted { files, below };
     }
 
     /// Returns when something has changed.
@@ -89,6 +92,22 @@ impl Watch {
         std::mem::forget(heard);
         // What was heard meanwhile is what was waited for.
         let _ = futures::FutureExt::now_or_never(self.changed.notified());
+    }
+}
+
+fn holds_no_sources(name: &OsStr) -> bool {
+    NO_SOURCES.iter().any(|known| name == *known)
+}
+
+/// The folder and those below it in which there may be sources.
+fn add_below(root: &Path, folders: &mut BTreeSet<PathBuf>) {
+    let mut open = vec![root.to_owned()];
+    while let Some(folder) = open.pop().filter(|_| folders.len() < MAX_FOLDERS) {
+        let entries = folder.read_dir().into_iter().flatten().flatten();
+        // Links are not followed: they may lead in a circle.
+        let inner = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        open.extend(inner.filter(|entry| !holds_no_sources(&entry.file_name())).map(|entry| entry.path()));
+        folders.insert(folder);
     }
 }
 

@@ -4,9 +4,10 @@ mod fields;
 mod refused;
 mod traces;
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::up::Up;
+use crate::support::up::{Kept, Up};
 
 const WEB: &str = r#"{
   // the front
@@ -106,6 +107,13 @@ async fn dev(files: &[(&str, &str)], words: &[&str]) -> Up {
     Up::run(folder(files), &words, port).await
 }
 
+/// Another command, with sessions of its own.
+async fn beside(up: &Up, config: &str) -> Kept {
+    let mut kept = Kept::start(&up.folder, &["dev", "--json", config]);
+    kept.event("ready").await;
+    kept
+}
+
 async fn fetch(up: &Up) -> Value {
     let text = up.fetch().await;
     // Bodies may come in chunks.
@@ -192,18 +200,56 @@ async fn an_environment_inherits_as_wrangler_has_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_no_configuration_runs_may_join_later() {
     let web = dev(&BOTH, &["web"]).await;
-    let api = dev(&BOTH, &["api"]).await;
     let (code, links, _) = web.ask(&["links", "--json"]).await;
     assert_eq!(code, 0);
     assert!(links["links"].as_array().unwrap().iter().all(|row| row["state"] != "up"), "{links}");
-    let (_, status, _) = api.ask(&["ls", "--json"]).await;
-    assert_eq!(status["sessions"][0]["state"], "up");
-    let port = api.folder.path().join("run").read_dir().unwrap().next().unwrap().unwrap().path();
-    let address = format!("unix:{}", port.join("port.sock").display());
-    // It waits for whoever comes.
-    let waiting = fetch(&web);
-    let words = ["attach", &*address, "--name", "api", "--scope", "other"];
-    let joining = web.ask(&words);
-    let (answer, (code, _, said)) = tokio::join!(waiting, joining);
-    assert_eq!((code, &answer["api"]), (0, &json!("v1 http://api/x")), "{said}");
+    // It waits for whoever comes: another command, with sessions of its own.
+    let (answer, api) = tokio::join!(fetch(&web), beside(&web, "api"));
+    assert_eq!(answer["api"], json!("v1 http://api/x"));
+    let (_, links, _) = web.ask(&["links", "--json"]).await;
+    assert!(links["links"].as_array().unwrap().iter().all(|row| row["state"] == "up"), "{links}");
+    // Its sessions go with it, and those of the other command stay.
+    api.signal(Signal::TERM);
+    assert_eq!(api.code().await, 0);
+    loop {
+        let (_, told, _) = web.ask(&["ls", "--json"]).await;
+        if told["sessions"].as_array().unwrap().len() == 1 {
+            break;
+        }
+    }
+    let again = beside(&web, "api").await;
+    assert_eq!(fetch(&web).await["count"], json!(2));
+    drop(again);
+    assert_eq!(web.ask(&["down", "--json"]).await.0, 0);
+    assert_eq!(web.ended().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_of_one_name_are_told_apart_by_their_branches() {
+    let mut web = dev(&BOTH, &["web", "api"]).await;
+    let (code, _, said) = web.ask(&["dev", "api"]).await;
+    assert!(code == 2 && said.contains("api/wrangler.toml:2:1: session `api` runs already"), "{said}");
+    let other = folder(&[("wrangler.toml", API), ("index.ts", &API_MAIN.replace("v1 ", "feature "))]);
+    std::fs::create_dir(other.path().join(".git")).unwrap();
+    std::fs::write(other.path().join(".git/HEAD"), "ref: refs/heads/feature\n").unwrap();
+    let _feature = beside(&web, other.path().to_str().unwrap()).await;
+    // A binding that says no more than a name stays with its own scope.
+    assert_eq!(fetch(&web).await["api"], json!("v1 http://api/x"));
+    assert_eq!(web.ask(&["retarget", "web/API", "api@feature"]).await.0, 0);
+    assert_eq!(fetch(&web).await["api"], json!("feature http://api/x"));
+    web.write("web/src/hello.ts", "export const hello = (text: string): string => `[${text}]`;\n");
+    web.event("reloaded").await;
+    assert_eq!(fetch(&web).await["api"], json!("feature http://api/x"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_does_not_compile_at_first_is_waited_for() {
+    let mut files = BOTH;
+    files[2].1 = "export const hello = ;\n";
+    let folder = folder(&files);
+    let mut web = Kept::start(&folder, &["dev", "--json", "web"]);
+    let failed = web.event("reload_failed").await["error"]["message"].as_str().unwrap().to_owned();
+    assert!(failed.contains("src/hello.ts:1:"), "{failed}");
+    std::fs::write(folder.path().join("web/src/hello.ts"), HELLO).unwrap();
+    web.event("ready").await;
 }

@@ -10,9 +10,10 @@ use jackfield::control::shape::{
     Attach, Attached, ChangeRequest, Changed, Events, Explanation, FakeRequest, Links, Reloaded, Run,
     Running, SessionRow, Sessions, Status, Stopped, millis,
 };
-use jackfield::control::{Code, Operator, Problem};
+use jackfield::control::{Code, Operator, Problem, Telling};
 use jackfield::router::{self, Change, Class, Failure, Kind, Link, LinkName, Origin, Revision, Target};
 use jackfield::session::project::Storage;
+use jackfield::session::wrangler::Request;
 use jackfield::session::{Generation, Services, SessionName, SessionSink, SessionState};
 use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard, Notify};
@@ -213,6 +214,10 @@ impl Operator for Desk {
 
     async fn attach(&self, attach: Attach) -> Result<Attached, Problem> {
         Ok(Attached { session: attach.name.parse().expect("a session's name") })
+    }
+
+    fn dev(self: Arc<Self>, _request: Request) -> Result<Telling, Problem> {
+        Err(Problem::new(Code::Failed, "nothing is compiled here"))
     }
 
     async fn reload(&self) -> Result<Reloaded, Problem> {

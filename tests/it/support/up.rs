@@ -14,11 +14,49 @@ use super::workerd::workerd_path;
 
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
+/// A command that keeps sessions, and what it tells.
+pub struct Kept {
+    pub child: Child,
+    events: Lines<BufReader<ChildStdout>>,
+}
+
+impl Kept {
+    pub fn start(folder: &tempfile::TempDir, words: &[&str]) -> Self {
+        let mut child = command(folder, words).stdout(Stdio::piped()).spawn().unwrap();
+        let events = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, events }
+    }
+
+    /// The next event of that name.
+    pub async fn event(&mut self, name: &str) -> Value {
+        let next = async {
+            while let Some(line) = self.events.next_line().await.unwrap() {
+                let event: Value = serde_json::from_str(&line).unwrap();
+                if event["event"] == name {
+                    return event;
+                }
+            }
+            panic!("it ended before {name}");
+        };
+        tokio::time::timeout(DEADLINE, next).await.unwrap_or_else(|_| panic!("no {name} in time"))
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().unwrap().cast_signed()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits for the end.
+    pub async fn code(mut self) -> i32 {
+        let status = tokio::time::timeout(DEADLINE, self.child.wait()).await.expect("it does not end");
+        status.unwrap().code().unwrap()
+    }
+}
+
 /// A project that is up.
 pub struct Up {
     pub folder: tempfile::TempDir,
-    pub child: Child,
-    events: Lines<BufReader<ChildStdout>>,
+    kept: Kept,
     pub port: u16,
 }
 
@@ -37,25 +75,13 @@ impl Up {
 
     /// The same with any command that keeps sessions.
     pub async fn run(folder: tempfile::TempDir, words: &[&str], port: u16) -> Self {
-        let mut child = command(&folder, words).stdout(Stdio::piped()).spawn().unwrap();
-        let events = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut up = Self { folder, child, events, port };
+        let mut up = Self { kept: Kept::start(&folder, words), folder, port };
         up.event("ready").await;
         up
     }
 
-    /// The next event of that name.
     pub async fn event(&mut self, name: &str) -> Value {
-        let next = async {
-            while let Some(line) = self.events.next_line().await.unwrap() {
-                let event: Value = serde_json::from_str(&line).unwrap();
-                if event["event"] == name {
-                    return event;
-                }
-            }
-            panic!("it ended before {name}");
-        };
-        tokio::time::timeout(DEADLINE, next).await.unwrap_or_else(|_| panic!("no {name} in time"))
+        self.kept.event(name).await
     }
 
     pub async fn ask(&self, words: &[&str]) -> (i32, Value, String) {
@@ -77,8 +103,7 @@ impl Up {
     }
 
     pub fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(self.child.id().unwrap().cast_signed()).unwrap();
-        rustix::process::kill_process(pid, signal).unwrap();
+        self.kept.signal(signal);
     }
 
     pub fn write(&self, name: &str, text: &str) {
@@ -86,13 +111,12 @@ impl Up {
     }
 
     /// Waits for the end; nothing may be left.
-    pub async fn ended(mut self) -> i32 {
-        let status =
-            tokio::time::timeout(DEADLINE, self.child.wait()).await.expect("it does not end").unwrap();
+    pub async fn ended(self) -> i32 {
+        let code = self.kept.code().await;
         let left: Vec<PathBuf> =
             self.folder.path().join("run").read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
         assert_eq!(left, Vec::<PathBuf>::new());
-        status.code().unwrap()
+        code
     }
 }
 

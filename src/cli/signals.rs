@@ -1,4 +1,4 @@
-//! What the terminal and the system ask of `up`.
+//! What the terminal and the system ask of `up` and `dev`.
 
 use std::io;
 
@@ -38,6 +38,11 @@ impl Signals {
             _ = self.terminate.recv() => Wish::Stop,
             _ = self.hang_up.recv() => Wish::Reload,
         }
+    }
+
+    /// Waits for any of them: nothing is left to be done that could be done otherwise.
+    pub(super) async fn end(&mut self) {
+        self.next().await;
     }
 
     /// Waits for a stop and forgets reloads meanwhile: nothing runs yet that could be reloaded.

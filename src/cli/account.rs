@@ -1,0 +1,154 @@
+//! What `up` and `dev` tell: sessions that come and go, and what they write.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use anstyle::{AnsiColor, Style};
+
+use super::reload;
+use super::screen::{self, BAD, FAINT, GOOD, STRONG};
+use crate::control::shape::{LinkRow, SessionRow, State};
+use crate::control::{Problem, Program, Told};
+use crate::session::workerd::Workerd;
+use crate::session::{OutputSink, SessionName, SessionSink, SessionState, Stream};
+
+/// One for each session, in the order of the file. Red is left out: it means failure everywhere else.
+const COLOURS: [AnsiColor; 5] =
+    [AnsiColor::Cyan, AnsiColor::Magenta, AnsiColor::Blue, AnsiColor::Yellow, AnsiColor::Green];
+
+/// Writes the account: lines for people, or an event a line for programs.
+///
+/// For people what the sessions write to standard output goes there, and all the rest to standard error; so the output
+/// of workers can be piped. Programs get everything on standard output.
+pub(super) struct Account {
+    as_json: bool,
+    began: Instant,
+    is_up: AtomicBool,
+    /// Those that were told of, in that order, which is the order of the files: all start before one is up.
+    sessions: Mutex<Vec<SessionName>>,
+}
+
+impl Account {
+    /// Of what begins now.
+    pub(super) fn new(as_json: bool) -> Self {
+        Self { as_json, began: Instant::now(), is_up: AtomicBool::new(false), sessions: Mutex::default() }
+    }
+
+    /// Nothing runs yet. Sessions are named by a project file, or by configurations.
+    pub(super) fn begins(&self, project: Option<&Path>, configs: Vec<PathBuf>, workerd: &Workerd) {
+        let Workerd { path, version, source, passed_over } = workerd;
+        if self.as_json {
+            let workerd = Program { path: path.clone(), version: version.clone() };
+            self.tell(&Told::Starting { project: project.map(Path::to_owned), configs, workerd });
+        } else {
+            let here = std::env::current_dir().unwrap_or_default();
+            let near = |file: &Path| file.strip_prefix(&here).unwrap_or(file).display().to_string();
+            let files: Vec<_> = match project {
+                Some(project) => vec![project.display().to_string()],
+                None => configs.iter().map(|file| near(file)).collect(),
+            };
+            let (own, files) = (env!("CARGO_PKG_VERSION"), files.join(", "));
+            screen::note(&format!("{STRONG}jackfield {own}{STRONG:#} runs {files}"));
+            screen::note(&format!("{FAINT}workerd {version}, {source}: {}{FAINT:#}", path.display()));
+        }
+        for passed in passed_over {
+            // Of interest only to those who wonder why not theirs was taken.
+            tracing::info!("no workerd was taken from {}: {}", passed.path.display(), passed.why);
+        }
+    }
+
+    /// One event. With standard output gone nobody is left to tell, and the sessions still have to be kept.
+    pub(super) fn tell(&self, told: &Told) {
+        if self.as_json {
+            let _ = screen::json(told);
+            return;
+        }
+        match told {
+            // Said with more words before.
+            Told::Starting { .. } => {}
+            Told::Session { session, state, generation, why } => {
+                self.session(session, *state, *generation, why.as_deref());
+            }
+            Told::Output { session, stream, line } => {
+                let line = format!("{} {FAINT}|{FAINT:#} {line}", self.tag(session));
+                match stream {
+                    Stream::Stdout => drop(screen::data(&line)),
+                    Stream::Stderr => screen::note(&line),
+                }
+            }
+            Told::Ready { ingress, sessions, links, .. } => self.ready(ingress.as_deref(), sessions, links),
+            Told::Reloaded(reloaded) => screen::note(&reload::account(reloaded)),
+            Told::ReloadFailed { error: Problem { message, hint, .. } } => {
+                let what = if self.is_up.load(Relaxed) { "not reloaded" } else { "not started" };
+                screen::note(&format!("{BAD}{what}:{BAD:#} {message}"));
+                if let Some(hint) = hint {
+                    screen::note(hint);
+                }
+            }
+            Told::Stopping {} => {
+                screen::note("stopping; calls in progress may end, another Ctrl-C breaks them");
+            }
+            Told::Stopped {} => screen::note("stopped"),
+        }
+    }
+
+    fn session(&self, session: &SessionName, state: State, generation: Option<u64>, why: Option<&str>) {
+        let tag = self.tag(session);
+        match state {
+            // Over in milliseconds, and said by the line that follows.
+            State::Starting => {}
+            State::Up => {
+                let generation = generation.unwrap_or_default();
+                screen::note(&format!("{tag} {GOOD}up{GOOD:#} {FAINT}generation {generation}{FAINT:#}"));
+            }
+            State::Down => {
+                screen::note(&format!("{tag} {BAD}down{BAD:#} {}", why.unwrap_or_default()));
+            }
+        }
+    }
+
+    fn ready(&self, ingress: Option<&str>, sessions: &[SessionRow], links: &[LinkRow]) {
+        self.is_up.store(true, Relaxed);
+        for SessionRow { session, url, .. } in sessions {
+            if let Some(url) = url {
+                screen::note(&format!("{} {STRONG}{url}{STRONG:#}", self.tag(session)));
+            }
+        }
+        for LinkRow { link, target, state, why, .. } in links {
+            let why = why.as_ref().filter(|_| *state != State::Up);
+            let why = why.map_or(String::new(), |why| format!(" {FAINT}{why}{FAINT:#}"));
+            screen::note(&format!("{link} {FAINT}→{FAINT:#} {target}{why}"));
+        }
+        if let Some(ingress) = ingress {
+            screen::note(&format!("{FAINT}all sessions are listed at{FAINT:#} {STRONG}{ingress}{STRONG:#}"));
+        }
+        let took = self.began.elapsed().as_secs_f64();
+        screen::note(&format!("{GOOD}ready{GOOD:#} in {took:.1} s; Ctrl-C stops everything"));
+    }
+
+    fn tag(&self, session: &SessionName) -> String {
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = sessions.iter().position(|known| known == session).unwrap_or_else(|| {
+            sessions.push(session.clone());
+            sessions.len() - 1
+        });
+        let width = sessions.iter().map(|name| name.to_string().len()).max().unwrap_or_default();
+        let colour = COLOURS.get(index % COLOURS.len()).copied().unwrap_or(AnsiColor::Cyan);
+        let style = Style::new().fg_color(Some(colour.into()));
+        format!("{style}{:<width$}{style:#}", session.to_string())
+    }
+}
+
+impl OutputSink for Account {
+    fn line(&self, session: &SessionName, stream: Stream, line: &str) {
+        self.tell(&Told::Output { session: session.clone(), stream, line: line.to_owned() });
+    }
+}
+
+impl SessionSink for Account {
+    fn publish(&self, session: &SessionName, state: SessionState) {
+        self.tell(&Told::state(session, &state));
+    }
+}

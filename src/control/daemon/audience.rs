@@ -1,0 +1,62 @@
+//! Who is told what of which session.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, ready};
+
+use crate::control::told::{Teller, Told};
+use crate::router::Links;
+use crate::session::{OutputSink, SessionName, SessionSink, SessionState, Stream};
+
+/// Everybody whom sessions tell something.
+pub(super) struct Audience {
+    /// Told first: whoever hears of a state can rely on it.
+    table: Arc<Links>,
+    /// For the sessions of the daemon's own project.
+    output: Arc<dyn OutputSink>,
+    watcher: Arc<dyn SessionSink>,
+    /// For those of guests.
+    guests: RwLock<HashMap<SessionName, Teller>>,
+}
+
+impl Audience {
+    pub(super) fn new(table: Arc<Links>, output: Arc<dyn OutputSink>, watcher: Arc<dyn SessionSink>) -> Self {
+        Self { table, output, watcher, guests: RwLock::default() }
+    }
+
+    /// Says who hears of the sessions of guests from now on.
+    pub(super) fn seat(&self, guests: HashMap<SessionName, Teller>) {
+        *self.guests.write().unwrap_or_else(PoisonError::into_inner) = guests;
+    }
+
+    fn guest(&self, session: &SessionName) -> Option<Teller> {
+        self.guests.read().unwrap_or_else(PoisonError::into_inner).get(session).cloned()
+    }
+}
+
+impl OutputSink for Audience {
+    fn line(&self, session: &SessionName, stream: Stream, line: &str) {
+        match self.guest(session) {
+            Some(teller) => {
+                teller.tell(Told::Output { session: session.clone(), stream, line: line.to_owned() });
+            }
+            None => self.output.line(session, stream, line),
+        }
+    }
+
+    fn room(&self, session: &SessionName) -> BoxFuture<'static, ()> {
+        self.guest(session).map_or_else(|| ready(()).boxed(), |teller| teller.room())
+    }
+}
+
+impl SessionSink for Audience {
+    fn publish(&self, session: &SessionName, state: SessionState) {
+        self.table.publish(session, state.clone());
+        match self.guest(session) {
+            Some(teller) => teller.tell(Told::state(session, &state)),
+            None => self.watcher.publish(session, state),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! From a configuration and what the compiler made of it to a session.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::compile::{self, Output};
+use super::ports::Ports;
+use super::{Config, Read, Request};
+use crate::schema::workerd_config_capnp::{config, service, worker as config_worker};
+use crate::session::name::SessionName;
+use crate::session::project::{
+    ActorLink, ClassSpec, Compiled, Part, Places, ProjectError, ServiceLink, SessionSpec, Storage,
+};
+use crate::session::source_map::SourceMap;
+
+/// The session that a compiled configuration becomes.
+pub(super) fn session(
+    request: &Request,
+    one: Read,
+    output: Output,
+    is_first: bool,
+    ports: &mut Ports,
+    places: &mut Places,
+) -> Result<SessionSpec, ProjectError> {
+    let Read { config: Config { file, scope }, root, text, value: _, worker, vars } = one;
+    let state = root.join(".wrangler/state/workerd");
+    let service = worker.name.name().to_owned();
+    let seen = look(&output.message, &service).map_err(|error| ProjectError::Unreadable {
+        file: file.clone(),
+        source: std::io::Error::other(format!("workerd's compiler wrote what cannot be used: {error}")),
+    })?;
+    let wanted = request.listen.filter(|_| is_first);
+    let listen = ports
+        .listen(&file, wanted, worker.port)
+        .map_err(|source| ProjectError::Unreadable { file: file.clone(), source })?;
+    let main = worker.compiled.get("main").and_then(|main| main.as_str()).map(PathBuf::from);
+    let main_module = seen.main_module;
+    let compiled = Compiled {
+        workerd: request.tools.workerd.clone(),
+        service,
+        front: seen.front,
+        message: output.message,
+        main_module: main_module.clone(),
+        main: main.unwrap_or_default(),
+        inputs: output.inputs,
+        source_map: output.source_map.as_ref().and_then(|text| source_map(&main_module, text, &root)),
+        state,
+        keeps: seen.keeps,
+    };
+    let mut parts = worker.places;
+    if !parts.iter().any(|(part, _)| *part == Part::Name) {
+        parts.push((Part::Name, 0));
+    }
+    places.add(&worker.name, &file, &text, parts);
+    let named = |worker: &str| {
+        SessionName::scoped(worker, scope.as_deref()).map_err(|error| ProjectError::Unreadable {
+            file: file.clone(),
+            source: std::io::Error::other(format!("`{worker}` cannot be the name of a worker: {error}")),
+        })
+    };
+    let mut services = Vec::new();
+    for link in worker.services {
+        services.push(ServiceLink {
+            target: named(&link.worker)?,
+            binding: link.binding,
+            entrypoint: link.entrypoint,
+            props: link.props,
+            accepts_props: false,
+            is_tail: link.is_tail,
+        });
+    }
+    let mut actors = Vec::new();
+    for link in worker.actors {
+        let unique_key = format!("{}-{}", link.worker, link.class);
+        let target = named(&link.worker)?;
+        let storage = Storage::Stored { unique_key };
+        actors.push(ActorLink { binding: link.binding, target, class: link.class, storage });
+    }
+    Ok(SessionSpec {
+        name: worker.name,
+        modules: Vec::new(),
+        compiled: Some(Arc::new(compiled)),
+        compatibility_date: worker.date,
+        listen: Some(listen),
+        compatibility_flags: worker.flags,
+        vars,
+        classes: seen.classes,
+        services,
+        actors,
+        entrypoints: BTreeSet::new(),
+        exports: None,
+    })
+}
+
+/// Sources are called as seen from the project's folder. The map has them as seen from the folder of the bundle, of which
+/// only the depth is known any more: what it goes up is cut off where it meets the project.
+fn source_map(module: &str, text: &[u8], root: &Path) -> Option<SourceMap> {
+    SourceMap::read(module, text, |source| {
+        let below = source.trim_start_matches("../");
+        let levels = (source.len() - below.len()) / "../".len();
+        match levels.checked_sub(compile::BUNDLE_DEPTH) {
+            None | Some(0) => below.to_owned(),
+            // Beside the project.
+            Some(up) => root
+                .ancestors()
+                .nth(up)
+                .map_or(below.into(), |folder| folder.join(below))
+                .display()
+                .to_string(),
+        }
+    })
+}
+
+/// A class of a session that is compiled too says itself how its objects are named.
+pub(super) fn key_actors(sessions: &mut [SessionSpec]) {
+    let classes: BTreeMap<_, _> =
+        sessions.iter().map(|spec| (spec.name.clone(), spec.classes.clone())).collect();
+    for link in sessions.iter_mut().flat_map(|spec| &mut spec.actors) {
+        let class = classes.get(&link.target).and_then(|all| all.iter().find(|one| one.class == link.class));
+        if let Some(class) = class {
+            link.storage = class.storage.clone();
+        }
+    }
+}
+
+/// What there is to know of a compiled configuration.
+struct Seen {
+    main_module: String,
+    front: String,
+    classes: Vec<ClassSpec>,
+    keeps: bool,
+}
+
+fn look(message: &[u8], name: &str) -> capnp::Result<Seen> {
+    let limits = capnp::message::ReaderOptions { traversal_limit_in_words: None, ..Default::default() };
+    let reader = capnp::serialize::read_message_from_flat_slice(&mut &*message, limits)?;
+    let root = reader.get_root::<config::Reader<'_>>()?;
+    let front = match root.get_sockets()?.iter().next() {
+        Some(socket) => socket.get_service()?.get_name()?.to_str()?.to_owned(),
+        None => name.to_owned(),
+    };
+    let mut seen = Seen { main_module: String::new(), front, classes: Vec::new(), keeps: false };
+    let mut found = false;
+    for one in root.get_services()? {
+        found |= one.get_name()?.to_str()? == seen.front;
+        match one.which() {
+            Ok(service::Disk(disk)) => seen.keeps |= disk?.get_writable(),
+            Ok(service::Worker(worker)) if one.get_name()?.to_str()? == name => {
+                look_at_worker(worker?, &mut seen)?;
+            }
+            _ => {}
+        }
+    }
+    match found {
+        true => Ok(seen),
+        false => Err(capnp::Error::failed(format!("there is no service `{name}` in it"))),
+    }
+}
+
+fn look_at_worker(worker: config_worker::Reader<'_>, seen: &mut Seen) -> capnp::Result<()> {
+    if let Ok(config_worker::Modules(modules)) = worker.which()
+        && let Some(first) = modules?.iter().next()
+    {
+        seen.main_module = first.get_name()?.to_str()?.to_owned();
+    }
+    for namespace in worker.get_durable_object_namespaces()? {
+        use config_worker::durable_object_namespace::{EphemeralLocal, UniqueKey};
+        let storage = match namespace.which() {
+            Ok(UniqueKey(key)) => Storage::Stored { unique_key: key?.to_str()?.to_owned() },
+            Ok(EphemeralLocal(())) => Storage::Ephemeral,
+            Err(_) => continue,
+        };
+        let class = namespace.get_class_name()?.to_str()?.to_owned();
+        seen.classes.push(ClassSpec { class, storage, binding: None });
+    }
+    Ok(())
+}
