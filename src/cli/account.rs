@@ -88,7 +88,7 @@ impl Account {
                 }
             }
             Told::Stopping {} => {
-                screen::note("stopping; calls in progress may end, another Ctrl-C breaks them");
+                screen::note("stopping; calls in progress may end, Ctrl-C does not wait for them");
             }
             Told::Stopped {} => screen::note("stopped"),
         }

@@ -75,6 +75,7 @@ pub(super) fn megabytes(bytes: u64) -> String {
 fn origin(origin: Origin) -> &'static str {
     match origin {
         Origin::Project => "project",
+        Origin::Dev => "dev",
         Origin::Fake => "fake",
         Origin::Run => "run",
         Origin::Registry => "registry",
@@ -86,6 +87,7 @@ fn origin(origin: Origin) -> &'static str {
 pub(super) fn origin_in_words(origin: Origin) -> &'static str {
     match origin {
         Origin::Project => "the project that the daemon runs",
+        Origin::Dev => "`jackfield dev`",
         Origin::Fake => "a fake",
         Origin::Run => "`jackfield run`",
         Origin::Registry => "the dev registry, where it registered by itself",

@@ -275,6 +275,9 @@ fn when_down(session: &Session) -> Vec<String> {
         (SessionState::Down { .. }, Origin::Project) => {
             "look at what it wrote, put it right, and `jackfield reload`"
         }
+        (SessionState::Down { .. }, Origin::Dev) => {
+            "look at what `jackfield dev` says of it, or start it again"
+        }
         (SessionState::Down { .. }, Origin::Run) => "start its command again under `jackfield run`",
         (SessionState::Down { .. }, Origin::Registry) => "start its dev command again",
         (SessionState::Down { .. }, Origin::Attached) => {

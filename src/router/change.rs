@@ -56,6 +56,8 @@ pub enum Change {
         /// What its script exports. `None`: nobody knows, so every entrypoint may be one.
         exports: Option<Arc<Exports>>,
     },
+    /// Says that a session which was defined is one of `jackfield dev`'s.
+    Develop(SessionName),
     /// Makes a session known that runs by itself: what it calls and offers is seen when it does.
     JoinSession(SessionName, Origin),
     /// Makes a fake known, which takes events at once.
@@ -288,8 +290,10 @@ impl Draft {
             }
             Change::DefineSession { session, classes, exports } => {
                 self.define_session(session.clone(), classes, exports);
-                self.originate(session, Origin::Project);
+                let was = self.next.sessions.get(&session).map(|known| known.origin);
+                self.originate(session, was.filter(|was| was.is_declared()).unwrap_or_default());
             }
+            Change::Develop(session) => self.originate(session, Origin::Dev),
             Change::DropSession(session) => {
                 if self.next.sessions.remove(&session).is_none() {
                     return Err(self.unknown_session(session));

@@ -9,6 +9,8 @@ pub enum Origin {
     /// The project says so: it is started with the others.
     #[default]
     Project,
+    /// `jackfield dev` runs it.
+    Dev,
     /// It is no worker, but answers by a file.
     Fake,
     /// It runs under `jackfield run`.
@@ -20,6 +22,11 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// Whether the daemon starts and stops it.
+    pub fn is_declared(self) -> bool {
+        matches!(self, Self::Project | Self::Dev)
+    }
+
     /// Whether it runs by itself. Then nobody said what it calls and what it offers: links come as it calls, and
     /// every export may be one.
     pub fn is_joined(self) -> bool {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde_json::Value;
 
 use super::faces::Face;
-use crate::router::{Change, Class, Link, LinkName, Origin, Snapshot, Target};
+use crate::router::{Change, Class, Link, LinkName, Snapshot, Target};
 use crate::session::{Project, SessionName, SessionSpec};
 
 /// The steps around the start of new processes.
@@ -47,7 +47,7 @@ pub(super) fn plan(old: Option<&Project>, new: &Project, now: &Snapshot) -> Plan
     }
     // Those that joined by themselves go by themselves, and so do fakes.
     let sessions = now.sessions();
-    let declared = sessions.iter().filter(|session| session.origin == Origin::Project);
+    let declared = sessions.iter().filter(|session| session.origin.is_declared());
     let gone = declared.map(|session| &session.name).filter(|name| new.session(name).is_none());
     // One that an operator led somebody else's link to stays, down, as those do that joined.
     let aimed = |name: &&SessionName| {
@@ -69,9 +69,11 @@ impl Plan {
     fn session(&mut self, spec: &SessionSpec, now: &Snapshot) {
         let session = spec.name.clone();
         let define = |classes, exports| Change::DefineSession { session: session.clone(), classes, exports };
+        let develop = spec.compiled.is_some().then(|| Change::Develop(spec.name.clone()));
         let wanted = classes(spec);
         let Some(known) = now.session(&spec.name) else {
             self.before.push(define(wanted, spec.exports.clone()));
+            self.before.extend(develop);
             // Sessions are taken back after the links that point at them.
             self.undo.push(Change::DropSession(session));
             return;
@@ -86,6 +88,7 @@ impl Plan {
             self.undo.push(define(known.classes.to_vec(), known.exports.clone()));
         }
         self.after.push(define(wanted, spec.exports.clone()));
+        self.after.extend(develop);
     }
 
     fn link(
@@ -125,7 +128,7 @@ impl Plan {
 }
 
 fn is_offered(target: &Target, project: &Project, now: &Snapshot) -> bool {
-    if now.session(target.session()).is_some_and(|session| session.origin != Origin::Project) {
+    if now.session(target.session()).is_some_and(|session| !session.origin.is_declared()) {
         return true;
     }
     project.session(target.session()).is_some_and(|spec| match target {
@@ -203,6 +206,7 @@ pub(super) fn relinked(changes: &[Change], now: &Snapshot) -> Vec<LinkName> {
             }
             Change::DropSession(session) => names.extend(links_of(session, now)),
             Change::DefineSession { .. }
+            | Change::Develop(_)
             | Change::DefineFake { .. }
             | Change::JoinSession(..)
             | Change::Adopt(_) => {}
