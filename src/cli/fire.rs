@@ -9,7 +9,7 @@ use super::place::Place;
 use super::screen;
 use crate::client::{Address, Path, Session};
 use crate::session::config::FIRE;
-use crate::wire::v8::{JsValue, from_loose_text, to_text};
+use crate::wire::v8::{JsValue, from_value, to_value};
 
 /// What the worker made of it, in workerd's words.
 #[derive(serde::Deserialize)]
@@ -35,50 +35,34 @@ struct RetryMessage {
 }
 
 pub(super) async fn run(place: &Place, args: FireArgs, as_json: bool) -> Result<(), Failure> {
-    let FireArgs { session: name, what } = args;
+    let FireArgs { session, what } = args;
     let status = place.client().status().await?;
-    let rows = place.client().sessions().await?.sessions;
-    let session = rows.iter().map(|row| &row.session).find(|session| session.to_string() == name);
-    let session = match session {
-        Some(session) => session.to_string(),
-        // As in other commands a name alone is enough where only one session has it.
-        None => {
-            let mut named = rows.iter().map(|row| &row.session).filter(|session| session.name() == name);
-            let only = named.next().filter(|_| named.next().is_none());
-            only.map_or(name, ToString::to_string)
-        }
-    };
     let (method, what, arguments) = match what {
         Fired::Cron { expression, time, .. } => {
-            ("cron", expression.clone(), vec![Value::from(expression), time.into()])
+            check_cron(&expression)?;
+            let arguments = [JsValue::from(expression.as_str()), time.map_or(JsValue::NULL, JsValue::from)];
+            ("cron", expression, arguments)
         }
         Fired::Queue { name, bodies, .. } => {
-            let count = bodies.len();
-            let bodies =
-                bodies.into_iter().map(|text| serde_json::from_str(&text).unwrap_or(Value::from(text)));
-            let what = format!("{count} message{} to {name}", if count == 1 { "" } else { "s" });
-            // In the textual form of values an array that is meant so stands in another one.
-            (
-                "queue",
-                what,
-                vec![Value::from(name), Value::Array(vec![Value::Array(bodies.map(escaped).collect())])],
-            )
+            let what =
+                format!("{} message{} to {name}", bodies.len(), if bodies.len() == 1 { "" } else { "s" });
+            let body = |text: String| serde_json::from_str(&text).unwrap_or(Value::from(text));
+            let bodies: Vec<_> = bodies.into_iter().map(body).collect();
+            let bodies = to_value(&bodies).map_err(Failure::usage)?;
+            ("queue", what, [JsValue::from(name), bodies])
         }
     };
-    let arguments: Result<Vec<JsValue>, _> =
-        arguments.iter().map(|value| from_loose_text(value, &[])).collect();
-    let arguments = arguments.map_err(Failure::usage)?;
     let helper = format!("{session}/{FIRE}");
     let connected = Session::connect(&Address::Unix(status.port)).await?;
     let mut promise = connected.entrypoint(&helper, None, None).call(Path::dotted(method), arguments);
     let told = match (&mut promise).await {
-        Ok(value) => to_text(&value).map_err(Failure::failed)?,
+        Ok(told) => told,
         Err(error) => return Err(explain(failure(error), &session)),
     };
-    let outcome: Outcome = serde_json::from_value(plain(told.clone()))
-        .map_err(|error| Failure::failed(format!("the session answered with something else: {error}")))?;
+    let other = |error| Failure::failed(format!("the session answered with something else: {error}"));
+    let outcome: Outcome = from_value(&told).map_err(other)?;
     if as_json {
-        screen::json(&plain(told))?;
+        screen::json(&from_value::<Value>(&told).map_err(other)?)?;
     } else {
         screen::data(&format!("{session}: {what}: {}", outcome.words()))?;
     }
@@ -106,34 +90,12 @@ impl Outcome {
     }
 }
 
-/// JSON in the textual form of values, at any depth.
-fn escaped(value: Value) -> Value {
-    match value {
-        Value::Array(items) => Value::Array(vec![items.into_iter().map(escaped).collect()]),
-        Value::Object(fields) => {
-            Value::Object(fields.into_iter().map(|(name, value)| (name, escaped(value))).collect())
-        }
-        other => other,
-    }
-}
-
-/// And back; what JSON cannot say stays as it is written.
-fn plain(value: Value) -> Value {
-    match value {
-        Value::Array(mut items) => match (items.len(), items.pop()) {
-            (1, Some(Value::Array(inner))) => inner.into_iter().map(plain).collect(),
-            // The form of what is not there.
-            (1, Some(Value::String(form))) if form == "undefined" => Value::Null,
-            (_, last) => {
-                items.extend(last);
-                Value::Array(items)
-            }
-        },
-        Value::Object(fields) => {
-            let fields = fields.into_iter().map(|(name, value)| (name, plain(value)));
-            Value::Object(fields.filter(|(_, value)| !value.is_null()).collect())
-        }
-        other => other,
+/// workerd takes any text; what a deployed worker could not be given is a slip of the fingers.
+fn check_cron(expression: &str) -> Result<(), Failure> {
+    match expression.split_whitespace().count() {
+        5 => Ok(()),
+        count => Err(Failure::usage(format!("`{expression}` is no schedule: it has {count} fields, not 5"))
+            .hint("write minute, hour, day, month and weekday, like '*/5 * * * *'")),
     }
 }
 

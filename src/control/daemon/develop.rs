@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::Daemon;
 use super::worker::Command;
@@ -11,7 +12,7 @@ use crate::control::operator::Operator;
 use crate::control::problem::{Code, Problem};
 use crate::control::shape::Reloaded;
 use crate::control::told::{Teller, Told};
-use crate::session::wrangler::{self, Ports, Request, Watch};
+use crate::session::wrangler::{self, Lasting, Request, Watch};
 use crate::session::{Project, SessionName};
 
 /// Said after whatever cannot be used.
@@ -67,7 +68,7 @@ impl Guest {
                 .hint("the system has a limit of watches: look at fs.inotify.max_user_instances")
         })?;
         watch.follow(wrangler::sources(&self.request, None), Vec::new());
-        let (mut ports, mut running, mut failed) = (Ports::default(), None, false);
+        let (mut lasting, mut running, mut failed) = (Lasting::default(), None, false);
         loop {
             let over = async {
                 tokio::select! {
@@ -78,7 +79,7 @@ impl Guest {
             let tried = tokio::select! {
                 biased;
                 () = over => return Ok(()),
-                tried = self.attempt(std::mem::take(&mut ports)) => tried,
+                tried = self.attempt(std::mem::take(&mut lasting)) => tried,
             };
             let failed_before = std::mem::replace(&mut failed, tried.project.is_err());
             match (tried.project, running.is_some()) {
@@ -94,7 +95,7 @@ impl Guest {
                 }
                 (Err(error), _) => self.teller.tell(Told::ReloadFailed { error: error.hint(NEXT) }),
             }
-            ports = tried.ports;
+            lasting = tried.lasting;
             let below = if failed { wrangler::roots(&self.request) } else { Vec::new() };
             watch.follow(wrangler::sources(&self.request, running.as_ref()), below);
             tokio::select! {
@@ -107,16 +108,20 @@ impl Guest {
     }
 
     /// # Cancellation
-    /// What the compiler does is lost; what was applied stays.
-    async fn attempt(&self, mut ports: Ports) -> Attempt {
-        let request = self.request.clone();
-        let loaded = tokio::task::spawn_blocking(move || (wrangler::load(&request, &mut ports), ports)).await;
+    /// The compiler is ended; what was applied stays.
+    async fn attempt(&self, mut lasting: Lasting) -> Attempt {
+        let (request, given_up) = (self.request.clone(), CancellationToken::new());
+        let _gives_up = given_up.clone().drop_guard();
+        let loaded = tokio::task::spawn_blocking(move || {
+            (wrangler::load(&request, &mut lasting, &|| !given_up.is_cancelled()), lasting)
+        });
+        let loaded = loaded.await;
         match loaded {
-            Ok((Ok(project), ports)) => Attempt { project: self.apply(project).await, ports },
-            Ok((Err(error), ports)) => Attempt { project: Err(error.into()), ports },
+            Ok((Ok(project), lasting)) => Attempt { project: self.apply(project).await, lasting },
+            Ok((Err(error), lasting)) => Attempt { project: Err(error.into()), lasting },
             Err(error) => {
                 let error = Problem::new(Code::Failed, format!("compiling failed: {error}"));
-                Attempt { project: Err(error), ports: Ports::default() }
+                Attempt { project: Err(error), lasting: Lasting::default() }
             }
         }
     }
@@ -140,5 +145,5 @@ impl Guest {
 
 struct Attempt {
     project: Result<(Project, Reloaded), Problem>,
-    ports: Ports,
+    lasting: Lasting,
 }

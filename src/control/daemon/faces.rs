@@ -78,18 +78,26 @@ impl Faces {
     /// What is wrong with the addresses. Those that were free are listened at: [`Faces::settle`] tells which stay.
     pub(super) fn bind(&mut self, project: &Project) -> Result<(), ProjectError> {
         let mut problems = Vec::new();
+        let mut seen = HashMap::new();
         for (address, session) in addresses(project) {
-            let Entry::Vacant(vacant) = self.ingresses.entry(address) else { continue };
-            match self.router.serve_ingress(address, session.clone()) {
-                Ok(ingress) => drop(vacant.insert(ingress)),
-                Err(error) => problems.push(project::Problem {
-                    file: project.places.file(session),
-                    at: project.places.find(session, Part::Listen),
-                    what: format!("session `{session}` cannot be reached at {address}"),
-                    why: taken(&error),
-                    nearest: None,
-                }),
-            }
+            let why = match (seen.insert(address, session), self.ingresses.entry(address)) {
+                (Some(other), _) => format!("session `{other}` listens there; choose another port"),
+                (None, Entry::Occupied(_)) => continue,
+                (None, Entry::Vacant(vacant)) => match self.router.serve_ingress(address, session.clone()) {
+                    Ok(ingress) => {
+                        vacant.insert(ingress);
+                        continue;
+                    }
+                    Err(error) => taken(&error),
+                },
+            };
+            problems.push(project::Problem {
+                file: project.places.file(session),
+                at: project.places.find(session, Part::Listen),
+                what: format!("session `{session}` cannot be reached at {address}"),
+                why,
+                nearest: None,
+            });
         }
         match problems.is_empty() {
             true => Ok(()),

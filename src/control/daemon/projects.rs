@@ -1,11 +1,17 @@
 //! All that a daemon runs: its own project, and those of guests, each as long as somebody keeps it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
 use crate::control::told::Teller;
 use crate::router::Snapshot;
 use crate::session::project::{Part, Problem};
-use crate::session::{Project, ProjectError, SessionName, SessionState};
+use crate::session::{Project, ProjectError, SessionName, SessionSpec, SessionState};
+
+/// Where a session keeps what it stores, if wrangler's configuration says so.
+fn state(spec: &SessionSpec) -> Option<&Path> {
+    spec.compiled.as_ref().filter(|compiled| compiled.keeps).map(|compiled| compiled.state.as_path())
+}
 
 /// Surveyed projects, no two of which have a session of one name.
 #[derive(Clone)]
@@ -84,6 +90,23 @@ impl Projects {
                     at: project.places.find(name, Part::Name),
                     what: format!("session `{name}` runs already"),
                     why: "end that one, or tell the two apart with --scope".to_owned(),
+                    nearest: None,
+                });
+            }
+        }
+        let mut kept: BTreeMap<_, _> =
+            others.iter().filter_map(|spec| Some((state(spec)?, &spec.name))).collect();
+        for spec in &project.sessions {
+            let Some(folder) = state(spec) else { continue };
+            if let Some(other) = kept.insert(folder, &spec.name).filter(|other| **other != spec.name) {
+                problems.push(Problem {
+                    file: project.places.file(&spec.name),
+                    at: project.places.find(&spec.name, Part::Name),
+                    what: format!("session `{}` would keep its state where `{other}` does", spec.name),
+                    why: format!(
+                        "one workerd at a time can use {}; put the two configurations into different folders",
+                        folder.display()
+                    ),
                     nearest: None,
                 });
             }

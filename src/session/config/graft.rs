@@ -18,6 +18,7 @@ mod at {
     pub(super) const WORKER_STORAGE_KIND: usize = 1;
     pub(super) const WORKER_TAILS: usize = 10;
     pub(super) const BINDING_NAME: usize = 0;
+    pub(super) const BINDING_KIND: usize = 0;
     pub(super) const DISK_PATH: usize = 0;
 }
 
@@ -28,6 +29,8 @@ const CLOCK: &str = "-cron";
 /// Members of the union in a service.
 const KIND_WORKER: u16 = 1;
 const KIND_DISK: u16 = 4;
+/// Members of the union in a binding: text and JSON.
+const VALUES: [u16; 2] = [2, 4];
 /// Members of the union that says where a worker keeps its objects.
 const STORAGE_IN_MEMORY: u16 = 1;
 const STORAGE_ON_DISK: u16 = 2;
@@ -90,7 +93,13 @@ fn add_to_worker(worker: &mut Struct, own: &mut Struct) {
     worker.set(at::WORKER_MODULES, Node::Structs(modules));
     let mut added = take_list(own, at::WORKER_BINDINGS);
     let mut bindings = take_list(worker, at::WORKER_BINDINGS);
-    // Ours are later words about the same.
+    // A local value takes the place of a value, and of nothing else.
+    let is_value = |binding: &Struct| VALUES.contains(&binding.u16(at::BINDING_KIND));
+    added.retain(|added| {
+        let name = added.pointer(at::BINDING_NAME).as_text().unwrap_or_default();
+        let theirs = bindings.iter().find(|binding| is_named(binding, at::BINDING_NAME, name));
+        !is_value(added) || theirs.is_none_or(is_value)
+    });
     bindings.retain(|binding| {
         let name = binding.pointer(at::BINDING_NAME).as_text().unwrap_or_default();
         !added.iter().any(|added| is_named(added, at::BINDING_NAME, name))
@@ -169,7 +178,9 @@ mod tests {
             let mut bindings = built.reborrow().init_bindings(2);
             bindings.reborrow().get(0).set_name("A");
             bindings.reborrow().get(0).set_text(text);
-            bindings.get(1).set_name(named);
+            let mut other = bindings.get(1);
+            other.set_name(named);
+            other.init_service().set_name(text);
             built.init_durable_object_storage().set_local_disk("disk");
             services.get(1).set_name(named);
             capnp::serialize::write_message_to_words(&message)

@@ -82,7 +82,7 @@ pub(super) fn build_all(sessions: &[(&SessionSpec, &Wiring)]) -> capnp::Result<V
         1 + session.1.link_faces.len()
             + session.0.actors.len()
             + usize::from(stores(session))
-            + usize::from(session.1.front_socket.is_some())
+            + usize::from(has_fire(session.0, session.1))
     };
     let count = 1 + sessions.iter().map(services_of).sum::<usize>();
     let mut services = Slots::new(root.reborrow().init_services(size(count)?));
@@ -97,6 +97,11 @@ pub(super) fn build_all(sessions: &[(&SessionSpec, &Wiring)]) -> capnp::Result<V
         add_sockets(spec, wiring, &mut sockets)?;
     }
     Ok(capnp::serialize::write_message_to_words(&message))
+}
+
+/// A trial fires nothing, and static files take no such events.
+fn has_fire(spec: &SessionSpec, wiring: &Wiring) -> bool {
+    wiring.front_socket.is_some() && spec.has_script()
 }
 
 fn add_services(
@@ -118,7 +123,7 @@ fn add_services(
         proxy.set_name(actor_service(&spec.name, &link.binding));
         worker::actor_proxy(link, &wiring.debug_face, proxy.init_worker())?;
     }
-    if wiring.front_socket.is_some() {
+    if has_fire(spec, wiring) {
         let mut fire = services.next()?;
         fire.set_name(FIRE);
         worker::fire(spec, fire.init_worker())?;

@@ -16,7 +16,7 @@ pub struct Compiled {
     pub front: String,
     /// The whole configuration.
     pub message: Vec<u8>,
-    /// The name of its main module.
+    /// The name of its main module; empty if it has nothing but static files.
     pub main_module: String,
     /// The source of that.
     pub main: PathBuf,

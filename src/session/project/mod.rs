@@ -191,6 +191,11 @@ impl SessionSpec {
         self.compiled.as_ref().map_or_else(|| self.name.to_string(), |compiled| compiled.front.clone())
     }
 
+    /// Whether it has code, and not static files alone.
+    pub fn has_script(&self) -> bool {
+        self.compiled.as_ref().is_none_or(|compiled| !compiled.main_module.is_empty())
+    }
+
     /// The name of the main module, and its file.
     pub fn main(&self) -> (&str, &Path) {
         match (&self.compiled, self.modules.first()) {

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::config;
+use super::exports::Exports;
 use super::host::Host;
 use super::name::SessionName;
 use super::process::Ended;
@@ -81,7 +82,11 @@ pub async fn survey(
 ) -> Result<Project, SurveyError> {
     for spec in &mut project.sessions {
         let same = before.and_then(|before| before.session(&spec.name)).filter(|old| old.loads_like(spec));
-        spec.exports = same.and_then(|old| old.exports.clone());
+        let files = || Arc::new(Exports { default: true, ..Exports::default() });
+        spec.exports = match spec.has_script() {
+            true => same.and_then(|old| old.exports.clone()),
+            false => Some(files()),
+        };
     }
     let unknown: Vec<_> = project.sessions.iter().filter(|spec| spec.exports.is_none()).collect();
     if !unknown.is_empty() {

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
@@ -46,7 +48,7 @@ pub(super) enum Failed {
     Io(String),
 }
 
-/// Compiles the project in `root`. Paths in `config` must be absolute.
+/// Compiles the project in `root`, as long as `go_on` agrees. Paths in `config` must be absolute.
 ///
 /// The compiler takes the folder of the configuration for that of the project. Ours lies elsewhere, so esbuild is called
 /// through a script that goes to the right folder first.
@@ -56,6 +58,7 @@ pub(super) fn compile(
     config: &Map<String, Json>,
     esbuild: &[String],
     variables: &BTreeMap<String, String>,
+    go_on: &dyn Fn() -> bool,
 ) -> Result<Output, Failed> {
     let io = |doing: &str| {
         let doing = doing.to_owned();
@@ -75,17 +78,28 @@ pub(super) fn compile(
         .envs(variables)
         .env("WORKERD_ESBUILD", &script)
         .current_dir(root)
+        // With the bundler in it, which outlives the compiler.
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(File::create(&out).map_err(io("write its output"))?)
         .stderr(File::create(&err).map_err(io("write its output"))?);
     let mut process = child::start(&mut command).map_err(io("start workerd"))?;
     let deadline = Instant::now() + PATIENCE;
-    let status = child::wait(&mut process, || Instant::now() < deadline).map_err(io("wait for workerd"))?;
+    let group = Pid::from_raw(process.id().cast_signed());
+    let status = child::wait(&mut process, || {
+        let in_time = go_on() && Instant::now() < deadline;
+        if let (false, Some(group)) = (in_time, group) {
+            // The compiler was not waited for yet, so its number is its own.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        in_time
+    });
+    let status = status.map_err(io("wait for workerd"))?;
     let said = String::from_utf8_lossy(&fs::read(&err).unwrap_or_default()).into_owned();
     match status {
         Some(status) if status.success() => {}
         Some(_) => return Err(Failed::Refused(folder.without_name(&said))),
-        None => return Err(Failed::Io(format!("the compiler does not end within {PATIENCE:?}"))),
+        None => return Err(Failed::Io(format!("the compiler did not end within {PATIENCE:?}"))),
     }
     let message = read_bounded(&out).map_err(io("read the compiled configuration"))?;
     Ok(Output {

@@ -21,7 +21,7 @@ pub(super) const COMPILED: [&str; 16] = [
 ];
 
 /// These we read ourselves.
-pub(super) const OWN: [&str; 12] = [
+pub(super) const OWN: [&str; 14] = [
     "alias",
     "define",
     "dev",
@@ -30,10 +30,12 @@ pub(super) const OWN: [&str; 12] = [
     "jsx_fragment",
     "keep_names",
     "minify",
+    "rules",
     "secrets",
     "services",
     "tail_consumers",
     "tsconfig",
+    "version_metadata",
 ];
 
 /// These mean something only where a worker is deployed, or to other tools. They are left out without a word.
@@ -68,7 +70,7 @@ pub(super) const LEFT_OUT: [&str; 27] = [
 ];
 
 /// A worker that has these would not find what it asks for, and nobody here can give it.
-pub(super) const REFUSED: [(&str, &str); 45] = [
+pub(super) const REFUSED: [(&str, &str); 43] = [
     ("agent_memory", NO_SERVICE),
     ("ai", NO_SERVICE),
     ("ai_search", NO_SERVICE),
@@ -97,7 +99,6 @@ pub(super) const REFUSED: [(&str, &str); 45] = [
     ("python_modules", "workers in Python are not run"),
     ("r2_buckets", NO_SIMULATOR),
     ("ratelimits", NO_SIMULATOR),
-    ("rules", NO_MODULES),
     ("secrets_store_secrets", "write the secrets into .dev.vars instead"),
     ("send_email", NO_SIMULATOR),
     ("site", "write `assets` instead of it"),
@@ -108,13 +109,15 @@ pub(super) const REFUSED: [(&str, &str); 45] = [
     ("unsafe", NO_SERVICE),
     ("unsafe_hello_world", NO_SERVICE),
     ("vectorize", NO_SERVICE),
-    ("version_metadata", NO_SIMULATOR),
     ("vpc_networks", NO_SERVICE),
     ("vpc_services", NO_SERVICE),
     ("wasm_modules", OLD_FORMAT),
     ("webpack_config", OLD_FORMAT),
     ("worker_loaders", NO_SIMULATOR),
 ];
+
+/// Why what is marked so is not run.
+pub(super) const NO_REMOTE: &str = "what is deployed is not reached from here, only what is on this machine";
 
 const NO_SERVICE: &str = "it is a service of Cloudflare's, which workerd alone does not have";
 const NO_SIMULATOR: &str = "workerd alone does not have it, and jackfield has no stand-in for it yet";

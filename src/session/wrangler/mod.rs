@@ -5,8 +5,10 @@
 //! developer (`vars`), sockets. A field that nobody here can serve is named with its place, never passed over.
 
 mod compile;
+mod expand;
 mod fields;
-mod ports;
+mod lasting;
+mod links;
 mod request;
 mod spec;
 mod text;
@@ -20,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 use super::project::{Position, Problem, Problems, Project, ProjectError, Var};
 use compile::Failed;
-pub use ports::Ports;
+pub use lasting::Lasting;
 pub use request::{Config, FILE_NAMES, Request, Tools};
 use text::{Unreadable, Value};
 pub use watch::Watch;
@@ -50,13 +52,18 @@ pub fn check(request: &Request) -> Result<(), ProjectError> {
 /// Reads and compiles all configurations.
 ///
 /// # Errors
-/// All that is wrong with them, with its place. Blocks as long as the compiler takes.
-pub fn load(request: &Request, ports: &mut Ports) -> Result<Project, ProjectError> {
+/// All that is wrong with them, with its place. Blocks as long as the compiler takes, and `go_on` agrees, which is
+/// asked again and again.
+pub fn load(
+    request: &Request,
+    lasting: &mut Lasting,
+    go_on: &dyn Fn() -> bool,
+) -> Result<Project, ProjectError> {
     let (mut problems, mut outputs, mut sources) = (Vec::new(), Vec::new(), true);
     let all = read_all(request)?;
     for one in &all {
         let Worker { compiled, esbuild, .. } = &one.worker;
-        match compile::compile(&request.tools, &one.root, compiled, esbuild, &request.variables) {
+        match compile::compile(&request.tools, &one.root, compiled, esbuild, &request.variables, go_on) {
             Ok(output) => outputs.push(output),
             Err(failed) => {
                 sources &= matches!(&failed, Failed::Refused(said) if said.contains(BUNDLER));
@@ -73,7 +80,7 @@ pub fn load(request: &Request, ports: &mut Ports) -> Result<Project, ProjectErro
     let root = folder(&file).to_owned();
     let mut project = Project { file, root, ..Project::default() };
     for (index, (one, output)) in all.into_iter().zip(outputs).enumerate() {
-        let spec = spec::session(request, one, output, index == 0, ports, &mut project.places)?;
+        let spec = spec::session(request, one, output, index == 0, lasting, &mut project.places)?;
         project.sessions.push(spec);
     }
     spec::key_actors(&mut project.sessions);
@@ -149,23 +156,23 @@ fn read(request: &Request, config: &Config) -> Result<Result<Read, Vec<Problem>>
         let own = |problem| Problem { file: Some(file.to_owned()), ..problem };
         return Ok(Err(list.into_iter().map(own).collect()));
     };
-    let found = vars::load(&root, request.environment.as_deref()).map_err(unreadable)?;
-    let vars = local_vars(&worker, found.values, &request.variables);
+    let in_force = worker.secrets.is_some();
+    let found = vars::load(&root, request.environment.as_deref(), &request.variables, in_force);
+    let vars = local_vars(&worker, found.map_err(unreadable)?);
     Ok(Ok(Read { config: config.clone(), root, text, value, worker, vars }))
 }
 
-/// With `secrets` in its configuration a worker gets those and no others, from the process too.
-fn local_vars(
-    worker: &Worker,
-    mut values: BTreeMap<String, String>,
-    variables: &BTreeMap<String, String>,
-) -> Vec<(String, Var)> {
+/// With `secrets` in its configuration a worker gets those and no others.
+fn local_vars(worker: &Worker, mut values: BTreeMap<String, String>) -> Vec<(String, Var)> {
     if let Some(wanted) = &worker.secrets {
-        let own = variables.iter().filter(|(name, _)| wanted.contains(name));
-        let own: Vec<_> = own.filter(|(name, _)| !values.contains_key(*name)).collect();
-        values.extend(own.into_iter().map(|(name, value)| (name.clone(), value.clone())));
         values.retain(|name, _| wanted.contains(name) || worker.vars.contains(name));
     }
+    // Only values take the place of values.
+    let is_link = |name: &String| {
+        worker.services.iter().any(|link| !link.is_tail && link.binding == *name)
+            || worker.actors.iter().any(|link| link.binding == *name)
+    };
+    values.retain(|name, _| !is_link(name));
     values.into_iter().map(|(name, value)| (name, Var::Text(value))).collect()
 }
 

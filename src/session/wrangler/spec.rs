@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::compile::{self, Output};
-use super::ports::Ports;
+use super::lasting::Lasting;
 use super::{Config, Read, Request};
 use crate::schema::workerd_config_capnp::{config, service, worker as config_worker};
 use crate::session::name::SessionName;
 use crate::session::project::{
-    ActorLink, ClassSpec, Compiled, Part, Places, ProjectError, ServiceLink, SessionSpec, Storage,
+    ActorLink, ClassSpec, Compiled, Part, Places, ProjectError, ServiceLink, SessionSpec, Storage, Var,
 };
 use crate::session::source_map::SourceMap;
 
@@ -20,10 +20,10 @@ pub(super) fn session(
     one: Read,
     output: Output,
     is_first: bool,
-    ports: &mut Ports,
+    lasting: &mut Lasting,
     places: &mut Places,
 ) -> Result<SessionSpec, ProjectError> {
-    let Read { config: Config { file, scope }, root, text, value: _, worker, vars } = one;
+    let Read { config: Config { file, scope }, root, text, value: _, worker, mut vars } = one;
     let state = root.join(".wrangler/state/workerd");
     let service = worker.name.name().to_owned();
     let seen = look(&output.message, &service).map_err(|error| ProjectError::Unreadable {
@@ -31,11 +31,17 @@ pub(super) fn session(
         source: std::io::Error::other(format!("workerd's compiler wrote what cannot be used: {error}")),
     })?;
     let wanted = request.listen.filter(|_| is_first);
-    let listen = ports
+    let listen = lasting
         .listen(&file, wanted, worker.port)
         .map_err(|source| ProjectError::Unreadable { file: file.clone(), source })?;
     let main = worker.compiled.get("main").and_then(|main| main.as_str()).map(PathBuf::from);
     let main_module = seen.main_module;
+    let mut inputs = output.inputs;
+    if let Some(folder) = main.as_ref().and_then(|main| main.parent()) {
+        // Without a bundle the modules are files beside the main one.
+        inputs.extend(seen.modules.iter().map(|name| folder.join(name)).filter(|file| file.is_file()));
+    }
+    inputs.extend(worker.assets.iter().flat_map(|folder| ASSET_RULES.map(|name| folder.join(name))));
     let compiled = Compiled {
         workerd: request.tools.workerd.clone(),
         service,
@@ -43,11 +49,16 @@ pub(super) fn session(
         message: output.message,
         main_module: main_module.clone(),
         main: main.unwrap_or_default(),
-        inputs: output.inputs,
+        inputs,
         source_map: output.source_map.as_ref().and_then(|text| source_map(&main_module, text, &root)),
         state,
         keeps: seen.keeps,
     };
+    if let Some(binding) = worker.version {
+        let version = lasting.version();
+        let version = version.map_err(|source| ProjectError::Unreadable { file: file.clone(), source })?;
+        vars.push((binding, Var::Json(version)));
+    }
     let mut parts = worker.places;
     if !parts.iter().any(|(part, _)| *part == Part::Name) {
         parts.push((Part::Name, 0));
@@ -124,9 +135,14 @@ pub(super) fn key_actors(sessions: &mut [SessionSpec]) {
     }
 }
 
+/// Files among the static ones that the compiler reads.
+const ASSET_RULES: [&str; 3] = [".assetsignore", "_headers", "_redirects"];
+
 /// What there is to know of a compiled configuration.
 struct Seen {
+    /// Empty if it has nothing but static files.
     main_module: String,
+    modules: Vec<String>,
     front: String,
     classes: Vec<ClassSpec>,
     keeps: bool,
@@ -140,7 +156,8 @@ fn look(message: &[u8], name: &str) -> capnp::Result<Seen> {
         Some(socket) => socket.get_service()?.get_name()?.to_str()?.to_owned(),
         None => name.to_owned(),
     };
-    let mut seen = Seen { main_module: String::new(), front, classes: Vec::new(), keeps: false };
+    let mut seen =
+        Seen { main_module: String::new(), modules: Vec::new(), front, classes: Vec::new(), keeps: false };
     let mut found = false;
     for one in root.get_services()? {
         found |= one.get_name()?.to_str()? == seen.front;
@@ -159,10 +176,11 @@ fn look(message: &[u8], name: &str) -> capnp::Result<Seen> {
 }
 
 fn look_at_worker(worker: config_worker::Reader<'_>, seen: &mut Seen) -> capnp::Result<()> {
-    if let Ok(config_worker::Modules(modules)) = worker.which()
-        && let Some(first) = modules?.iter().next()
-    {
-        seen.main_module = first.get_name()?.to_str()?.to_owned();
+    if let Ok(config_worker::Modules(modules)) = worker.which() {
+        for module in modules? {
+            seen.modules.push(module.get_name()?.to_str()?.to_owned());
+        }
+        seen.main_module = seen.modules.first().cloned().unwrap_or_default();
     }
     for namespace in worker.get_durable_object_namespaces()? {
         use config_worker::durable_object_namespace::{EphemeralLocal, UniqueKey};

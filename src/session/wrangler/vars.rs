@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Files that are read, in the order in which later ones win, and values for all of them.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    pub(super) values: BTreeMap<String, String>,
-}
+use super::expand;
+
+/// wrangler's way to leave the `.env` files out.
+const LOAD: &str = "CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV";
+/// wrangler's way to give a worker all variables of whoever starts it.
+const INCLUDE: &str = "CLOUDFLARE_INCLUDE_PROCESS_ENV";
 
 /// All files that may hold values, there or not.
 pub(super) fn files(root: &Path, environment: Option<&str>) -> Vec<PathBuf> {
@@ -29,20 +30,33 @@ fn dot_env(root: &Path, environment: Option<&str>) -> Vec<PathBuf> {
 }
 
 /// As wrangler has it: the environment's `.dev.vars`, else the common one; only without either the `.env` files, of
-/// which later ones win.
-pub(super) fn load(root: &Path, environment: Option<&str>) -> std::io::Result<Found> {
+/// which later ones win, and where it is asked for the variables of whoever asks, which come before all of them.
+pub(super) fn load(
+    root: &Path,
+    environment: Option<&str>,
+    variables: &BTreeMap<String, String>,
+    with_variables: bool,
+) -> std::io::Result<BTreeMap<String, String>> {
     for file in dev_vars(root, environment) {
         if let Some(text) = read(&file)? {
-            return Ok(Found { values: parse(&text).into_iter().collect() });
+            return Ok(parse(&text).into_iter().collect());
         }
     }
-    let mut values = BTreeMap::new();
+    let says = |name: &str, text: &str| variables.get(name).is_some_and(|value| value == text);
+    if says(LOAD, "false") {
+        return Ok(BTreeMap::new());
+    }
+    let mut raw = BTreeMap::new();
     for file in dot_env(root, environment) {
         if let Some(text) = read(&file)? {
-            values.extend(parse(&text));
+            raw.extend(parse(&text));
         }
     }
-    Ok(Found { values })
+    if with_variables || says(INCLUDE, "true") {
+        raw.extend(variables.clone());
+        return Ok(expand::all(&raw, variables));
+    }
+    Ok(expand::all(&raw, &BTreeMap::new()))
 }
 
 fn read(file: &Path) -> std::io::Result<Option<String>> {
@@ -63,7 +77,8 @@ fn parse(text: &str) -> Vec<(String, String)> {
         let after_line = rest.get(line.len() + 1..).unwrap_or_default();
         let entry = line.trim_start();
         let entry = entry.strip_prefix("export ").map_or(entry, str::trim_start);
-        let split = entry.split_once('=').map(|(key, value)| (key.trim(), value.trim_start()));
+        let split = entry.split_once('=').filter(|(key, _)| is_key(key.trim())).or(entry.split_once(": "));
+        let split = split.map(|(key, value)| (key.trim(), value.trim_start()));
         let Some((key, value)) = split.filter(|(key, _)| is_key(key)) else {
             rest = after_line;
             continue;
@@ -91,7 +106,7 @@ fn is_key(key: &str) -> bool {
     !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
 }
 
-/// The text between quotes at the beginning, and the length with them.
+/// The text between quotes at the beginning, and the length with them; nothing if more than a comment follows them.
 fn quoted(text: &str) -> Option<(String, usize)> {
     let quote = text.chars().next().filter(|c| matches!(c, '"' | '\'' | '`'))?;
     let inner = text.get(1..)?;
@@ -102,8 +117,12 @@ fn quoted(text: &str) -> Option<(String, usize)> {
         ends
     })?;
     let value = inner.get(..end)?;
+    let behind = text.get(end + 2..)?.split('\n').next()?.trim();
+    if !behind.is_empty() && !behind.starts_with('#') {
+        return None;
+    }
     let value = match quote {
-        '"' => value.replace("\\n", "\n").replace("\\r", "\r").replace("\\\"", "\""),
+        '"' => value.replace("\\n", "\n").replace("\\r", "\r"),
         _ => value.to_owned(),
     };
     Some((value, end + 2))
@@ -123,11 +142,27 @@ mod tests {
     }
 
     #[test]
+    fn quotes_end_a_line_or_are_none() {
+        let text = "G='tis\nSECRET=abc\nO=don't\nQ=\"it\" more\nJ=\"{\\\"a\\\":1}\"\nK: value\n";
+        let wanted = [
+            ("G", "'tis"),
+            ("SECRET", "abc"),
+            ("O", "don't"),
+            ("Q", "\"it\" more"),
+            ("J", "{\\\"a\\\":1}"),
+            ("K", "value"),
+        ];
+        let wanted: Vec<_> = wanted.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        assert_eq!(parse(text), wanted);
+    }
+
+    #[test]
     fn the_environment_has_its_own_and_env_files_come_last() {
         let keep = tempfile::tempdir().unwrap();
         let root = keep.path();
         let put = |name: &str, text: &str| fs::write(root.join(name), text).unwrap();
-        let value = |environment| load(root, environment).unwrap().values.get("A").cloned();
+        let none = BTreeMap::new();
+        let value = |environment| load(root, environment, &none, false).unwrap().get("A").cloned();
         assert_eq!(value(None), None);
         put(".env", "A=env");
         put(".env.local", "A=local");

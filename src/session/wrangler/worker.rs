@@ -1,15 +1,19 @@
 //! A configuration to what is to run: the fields in force, what the compiler is given, and what we add ourselves.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value as Json};
 
-use super::fields::{COMPILED, LEFT_OUT, NOT_INHERITED, OWN, REFUSED};
+use super::fields::{COMPILED, LEFT_OUT, NO_REMOTE, NOT_INHERITED, OWN, REFUSED};
 use super::text::{Field, Value, What};
 use crate::session::name::SessionName;
 use crate::session::nearest::Nearest;
 use crate::session::project::{Part, Problems};
+
+/// Extensions in which wrangler takes JSX, and esbuild by itself does not.
+const JSX_IN: [&str; 3] = [".js", ".mjs", ".cjs"];
 
 /// What a configuration declares.
 #[derive(Debug)]
@@ -22,6 +26,10 @@ pub(super) struct Worker {
     pub(super) services: Vec<Service>,
     pub(super) actors: Vec<Actor>,
     pub(super) vars: Vec<String>,
+    /// The folder of its static files.
+    pub(super) assets: Option<PathBuf>,
+    /// The binding that tells the version.
+    pub(super) version: Option<String>,
     /// The only secrets that it wants, if it says so.
     pub(super) secrets: Option<Vec<String>>,
     /// Where wrangler would listen.
@@ -87,12 +95,18 @@ impl Reading<'_> {
             services: Vec::new(),
             actors: Vec::new(),
             vars: get("vars").map_or_else(Vec::new, |vars| names(&vars.value)),
-            secrets: get("secrets").and_then(|field| field.value.get("required")).map(texts),
+            assets: None,
+            version: None,
+            secrets: get("secrets").map(|field| field.value.get("required").map(texts).unwrap_or_default()),
             port: get("dev").and_then(|dev| port(&dev.value)),
             date: date?.to_owned(),
             flags: get("compatibility_flags").map_or_else(Vec::new, |flags| texts(&flags.value)),
             places: places(&fields),
         };
+        worker.esbuild.extend(JSX_IN.map(|extension| format!("--loader:{extension}=jsx")));
+        if get("keep_names").is_none_or(|field| !field.value.is_empty()) {
+            worker.esbuild.push("--keep-names".to_owned());
+        }
         for field in &fields {
             self.take(field, &mut worker);
         }
@@ -107,6 +121,14 @@ impl Reading<'_> {
             return all.iter().filter(|field| field.name != "env").cloned().collect();
         };
         let environments = config.get("env").map(Value::fields).unwrap_or_default();
+        // As wrangler has it, a configuration without any has all of them, and the top level is what each says.
+        let none = Field {
+            at: config.at,
+            name: wanted.to_owned(),
+            value: Value { at: config.at, what: What::Table(Vec::new()) },
+        };
+        let environments = if environments.is_empty() { std::slice::from_ref(&none) } else { environments };
+        let inherits_all = std::ptr::eq(environments, std::slice::from_ref(&none));
         let Some(own) = environments.iter().find(|field| field.name == wanted) else {
             let names: Vec<_> = environments.iter().map(|field| field.name.clone()).collect();
             let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
@@ -119,7 +141,8 @@ impl Reading<'_> {
         let own = own.value.fields();
         let says = |name: &str| own.iter().any(|field| field.name == name);
         let inherited = all.iter().filter(|field| {
-            !says(&field.name) && !NOT_INHERITED.contains(&field.name.as_str()) && field.name != "name"
+            let is_inherited = inherits_all || !NOT_INHERITED.contains(&field.name.as_str());
+            !says(&field.name) && is_inherited && !["name", "env"].contains(&field.name.as_str())
         });
         let mut fields: Vec<_> = inherited.chain(own).cloned().collect();
         if let Some(top) = all.iter().find(|field| field.name == "name" && !says("name")) {
@@ -154,6 +177,65 @@ impl Reading<'_> {
         false
     }
 
+    /// What is deployed is not reached from here, and an empty one in its place would be a surprise.
+    fn refuse_remote(&mut self, name: &str, value: &Value) {
+        let producers = value.get("producers").filter(|_| name == "queues").map(Value::items);
+        for item in value.items().iter().chain(producers.unwrap_or_default()) {
+            if item.get("remote").is_some_and(|remote| !remote.is_empty()) {
+                let way_out = format!("remove `remote`, or run without it: `--without {name}`");
+                self.problem(
+                    item.at,
+                    format!("this binding of `{name}` is remote"),
+                    format!("{NO_REMOTE}\n{way_out}"),
+                );
+            }
+        }
+    }
+
+    /// What `dev` says and we do otherwise would be a surprise too.
+    fn dev(&mut self, dev: &Value) {
+        let text = |name: &str| dev.get(name).and_then(Value::text);
+        // 0 is a free one.
+        let wrong = |value: &&Value| port(dev).is_none() && value.to_json() != 0;
+        if let Some(value) = dev.get("port").filter(wrong) {
+            self.problem(value.at, "`dev.port` is no port", "write a number from 1 to 65535");
+        }
+        let loopback = |ip: &str| ip == "localhost" || ip.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        let wrong = [
+            ("ip", text("ip").is_some_and(|ip| !loopback(ip)), "sessions listen on this machine alone"),
+            ("local_protocol", text("local_protocol") == Some("https"), "sessions are reached by plain HTTP"),
+            ("upstream_protocol", text("upstream_protocol") == Some("https"), "requests are as they come"),
+            ("host", text("host").is_some(), "requests are as they come"),
+        ];
+        for (name, _, why) in wrong.into_iter().filter(|(_, is_wrong, _)| *is_wrong) {
+            let at = dev.get(name).map_or(dev.at, |value| value.at);
+            self.problem(
+                at,
+                format!("`dev.{name}` cannot be used here"),
+                format!("{why}\nremove it, or run without `dev`: `--without dev`"),
+            );
+        }
+    }
+
+    /// Text is what esbuild can make of a file by its name alone. What the compiler does by itself needs no rule.
+    fn rule(&mut self, rule: &Value, worker: &mut Worker) {
+        let kind = rule.get("type").and_then(Value::text).unwrap_or_default();
+        for glob in rule.get("globs").map(Value::items).unwrap_or_default() {
+            let extension = glob
+                .text()
+                .and_then(|glob| glob.strip_prefix("**/*."))
+                .filter(|rest| rest.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_'));
+            match (kind, extension) {
+                ("Text", Some(extension)) => worker.esbuild.push(format!("--loader:.{extension}=text")),
+                ("CompiledWasm", Some("wasm")) | ("Data", Some("bin")) => {}
+                _ => {
+                    let why = "only texts by their extension can be had so, like { \"type\": \"Text\", \"globs\": [\"**/*.md\"] }\nremove it, or run without all rules: `--without rules`";
+                    self.problem(glob.at, "this rule cannot be followed", why);
+                }
+            }
+        }
+    }
+
     fn name(&mut self, config: &Value, field: Option<&Field>) -> Option<SessionName> {
         let Some(field) = field else {
             self.problem(config.at, "the worker has no name", "add \"name\": others find it by that");
@@ -180,6 +262,7 @@ impl Reading<'_> {
 
     fn take(&mut self, Field { at, name, value }: &Field, worker: &mut Worker) {
         let name = name.as_str();
+        self.refuse_remote(name, value);
         let flag = |name: &str, text: &str| format!("--{name}={text}");
         match name {
             "services" => {
@@ -208,7 +291,11 @@ impl Reading<'_> {
             "jsx_factory" => worker.esbuild.extend(value.text().map(|text| flag("jsx-factory", text))),
             "jsx_fragment" => worker.esbuild.extend(value.text().map(|text| flag("jsx-fragment", text))),
             "minify" if !value.is_empty() => worker.esbuild.push("--minify".to_owned()),
-            "keep_names" if !value.is_empty() => worker.esbuild.push("--keep-names".to_owned()),
+            "dev" => self.dev(value),
+            "rules" => value.items().iter().for_each(|rule| self.rule(rule, worker)),
+            "version_metadata" => {
+                worker.version = value.get("binding").and_then(Value::text).map(str::to_owned)
+            }
             "main" => match value.text().map(|text| self.root.join(text)) {
                 Some(main) if main.is_file() => {
                     worker.compiled.insert(name.to_owned(), utf8(&main));
@@ -222,7 +309,9 @@ impl Reading<'_> {
             "assets" => {
                 let mut assets = value.to_json();
                 if let Some(Json::String(folder)) = assets.get_mut("directory") {
-                    *folder = self.root.join(&*folder).display().to_string();
+                    let path = self.root.join(&*folder);
+                    *folder = path.display().to_string();
+                    worker.assets = Some(path);
                 }
                 worker.compiled.insert(name.to_owned(), assets);
             }
@@ -237,76 +326,7 @@ impl Reading<'_> {
         }
     }
 
-    fn service(&mut self, item: &Value, worker: &mut Worker) {
-        let text = |name: &str| item.get(name).and_then(Value::text).map(str::to_owned);
-        let (Some(binding), Some(service)) = (text("binding"), text("service")) else {
-            let why = "write { \"binding\": \"NAME\", \"service\": \"WORKER\" }";
-            return self.problem(item.at, "this service binding is not whole", why);
-        };
-        // Of another environment's worker wrangler says the name so.
-        let service = text("environment").map_or(service.clone(), |other| format!("{service}-{other}"));
-        let props = item.get("props").map(Value::to_json);
-        let props = match props {
-            Some(Json::Object(props)) => Some(props),
-            _ => None,
-        };
-        worker.places.push((Part::Target(binding.clone()), item.at));
-        let entrypoint = text("entrypoint").filter(|name| name != "default");
-        worker.services.push(Service { binding, worker: service, entrypoint, props, is_tail: false });
-    }
-
-    fn tail(&mut self, item: &Value, worker: &mut Worker) {
-        let Some(service) = item.get("service").and_then(Value::text) else {
-            let why = "write { \"service\": \"WORKER\" }";
-            return self.problem(item.at, "this tail consumer has no service", why);
-        };
-        let binding = format!("tail-{service}");
-        worker.places.push((Part::Target(binding.clone()), item.at));
-        let worker_name = service.to_owned();
-        worker.services.push(Service {
-            binding,
-            worker: worker_name,
-            entrypoint: None,
-            props: None,
-            is_tail: true,
-        });
-    }
-
-    /// The bindings of own classes, which are left to the compiler; the others become links.
-    fn durable_objects(&mut self, value: &Value, worker: &mut Worker) -> Json {
-        let mut own = Vec::new();
-        for item in value.get("bindings").map(Value::items).unwrap_or_default() {
-            let text = |name: &str| item.get(name).and_then(Value::text).map(str::to_owned);
-            let script = text("script_name");
-            let foreign = script.filter(|script| script != worker.name.name());
-            match (foreign, text("name"), text("class_name")) {
-                (Some(script), Some(binding), Some(class)) => {
-                    let script =
-                        text("environment").map_or(script.clone(), |other| format!("{script}-{other}"));
-                    worker.places.push((Part::Target(binding.clone()), item.at));
-                    worker.actors.push(Actor { binding, worker: script, class });
-                }
-                (_, None, _) | (_, _, None) => {
-                    let why = "write { \"name\": \"NAME\", \"class_name\": \"CLASS\" }";
-                    self.problem(item.at, "this binding of a Durable Object is not whole", why);
-                }
-                (None, ..) => {
-                    if let Some(class) = text("class_name") {
-                        worker.places.push((Part::Class(class), item.at));
-                    }
-                    let mut item = item.to_json();
-                    if let Some(fields) = item.as_object_mut() {
-                        fields.remove("script_name");
-                        fields.remove("environment");
-                    }
-                    own.push(item);
-                }
-            }
-        }
-        serde_json::json!({ "bindings": own })
-    }
-
-    fn problem(&mut self, at: usize, what: impl Into<String>, why: impl Into<String>) {
+    pub(super) fn problem(&mut self, at: usize, what: impl Into<String>, why: impl Into<String>) {
         self.problems.add(at..at, what, why);
     }
 }

@@ -158,7 +158,7 @@ async fn two_projects_are_linked_fired_at_and_reloaded() {
     assert_eq!(line(&mut up, "queue").await, r#"queue jobs [{"a":[1]},"text"]"#);
     let (code, told, said) = up.ask(&["fire", "api", "queue", "jobs", "1", "2", "3", "--json"]).await;
     assert_eq!((code, &told["outcome"]), (1, &json!("exception")), "{said}");
-    let (code, _, said) = up.ask(&["fire", "nobody", "cron", "x"]).await;
+    let (code, _, said) = up.ask(&["fire", "nobody", "cron", "0 0 * * *"]).await;
     assert!(code == 1 && said.contains("no session nobody"), "{said}");
 
     // What does not compile is told with its place, and what ran still runs.
