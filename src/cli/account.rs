@@ -1,18 +1,22 @@
 //! What `up` and `dev` tell: sessions that come and go, and what they write.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 
 use super::reload;
 use super::screen::{self, BAD, FAINT, GOOD, STRONG};
 use crate::control::shape::{LinkRow, SessionRow, State};
-use crate::control::{Problem, Program, Told};
+use crate::control::{Problem, Program, Teller, Told, telling};
 use crate::session::workerd::Workerd;
-use crate::session::{OutputSink, SessionName, SessionSink, SessionState, Stream};
+use crate::session::{SessionName, Stream};
+
+/// How long a terminal may take for the last words.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// One for each session, in the order of the file. Red is left out: it means failure everywhere else.
 const COLOURS: [AnsiColor; 5] =
@@ -30,10 +34,40 @@ pub(super) struct Account {
     sessions: Mutex<Vec<SessionName>>,
 }
 
+/// What is left to be written when all is over.
+pub(super) struct Written {
+    teller: Teller,
+    written: mpsc::Receiver<()>,
+}
+
+impl Written {
+    /// Blocks until it is, for a moment at most.
+    pub(super) fn wait(self) {
+        self.teller.end();
+        let _ = self.written.recv_timeout(PATIENCE);
+    }
+}
+
 impl Account {
     /// Of what begins now.
     pub(super) fn new(as_json: bool) -> Self {
         Self { as_json, began: Instant::now(), is_up: AtomicBool::new(false), sessions: Mutex::default() }
+    }
+
+    /// Writes from a thread of its own what the [`Teller`] is told: a terminal that stands still holds nothing up but the
+    /// sessions that write to it.
+    pub(super) fn beside(self) -> io::Result<(Teller, Written)> {
+        let (teller, mut telling) = telling();
+        let (done, written) = mpsc::sync_channel(1);
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        std::thread::Builder::new().name("jackfield-account".into()).spawn(move || {
+            while let Some(told) = runtime.block_on(telling.next()) {
+                self.tell(&told);
+            }
+            // Nobody waits if it took too long.
+            let _ = done.send(());
+        })?;
+        Ok((teller.clone(), Written { teller, written }))
     }
 
     /// Nothing runs yet. Sessions are named by a project file, or by configurations.
@@ -138,17 +172,5 @@ impl Account {
         let colour = COLOURS.get(index % COLOURS.len()).copied().unwrap_or(AnsiColor::Cyan);
         let style = Style::new().fg_color(Some(colour.into()));
         format!("{style}{:<width$}{style:#}", session.to_string())
-    }
-}
-
-impl OutputSink for Account {
-    fn line(&self, session: &SessionName, stream: Stream, line: &str) {
-        self.tell(&Told::Output { session: session.clone(), stream, line: line.to_owned() });
-    }
-}
-
-impl SessionSink for Account {
-    fn publish(&self, session: &SessionName, state: SessionState) {
-        self.tell(&Told::state(session, &state));
     }
 }

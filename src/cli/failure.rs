@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
 
+use super::screen::harmless;
 use crate::control::{ClientError, Code, Problem};
 use crate::session::ProjectError;
 
@@ -132,9 +133,9 @@ impl Failure {
         } else {
             let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
             let cyan = Style::new().fg_color(Some(AnsiColor::Cyan.into()));
-            let said = writeln!(out, "{red}error:{red:#} {message}");
-            let said = said.and(below.map_or(Ok(()), |below| writeln!(out, "{below}")));
-            said.and(hint.map_or(Ok(()), |hint| writeln!(out, "{cyan}help:{cyan:#} {hint}")))
+            let said = writeln!(out, "{red}error:{red:#} {}", harmless(&message));
+            let said = said.and(below.map_or(Ok(()), |below| writeln!(out, "{}", harmless(&below))));
+            said.and(hint.map_or(Ok(()), |hint| writeln!(out, "{cyan}help:{cyan:#} {}", harmless(&hint))))
         };
         ExitCode::from(exit as u8)
     }

@@ -1,5 +1,6 @@
 //! How results look: data on standard output, everything else on standard error, colour only where it is seen.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -118,9 +119,34 @@ pub(super) fn json(value: &impl Serialize) -> io::Result<()> {
     data(&serde_json::to_string(value)?)
 }
 
+/// Text of which a terminal obeys nothing but colours: workers, registries and names are others' words.
+pub(super) fn harmless(text: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if !text.contains(obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let (mut harmless, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some((at, control)) = rest.char_indices().find(|(_, c)| obeyed(*c)) {
+        let (before, from) = rest.split_at(at);
+        harmless.push_str(before);
+        let colour = from.strip_prefix("\x1b[").and_then(|inner| {
+            let length = inner.find(|c: char| !c.is_ascii_digit() && c != ';' && c != ':')?;
+            inner.get(length..)?.starts_with('m').then_some("\x1b[".len() + length + 1)
+        });
+        let (word, after) = from.split_at(colour.unwrap_or(control.len_utf8()));
+        match colour {
+            Some(_) => harmless.push_str(word),
+            None => harmless.extend(control.escape_default()),
+        }
+        rest = after;
+    }
+    harmless.push_str(rest);
+    Cow::Owned(harmless)
+}
+
 /// A reader that has seen enough (`| head`) is no error.
 fn print(mut out: impl Write, text: &str) -> io::Result<()> {
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+    match writeln!(out, "{}", harmless(text)).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
@@ -148,6 +174,12 @@ mod tests {
         ];
         let plain = anstream::adapter::strip_str(&table(["NAME", "NUMBER", "STATE"], rows)).to_string();
         assert_eq!(plain, "NAME    NUMBER  STATE\na            7  up\nlonger       -  x");
+    }
+
+    #[test]
+    fn a_terminal_obeys_nothing_but_colours() {
+        assert_eq!(harmless("a\tb\n\x1b[1;31mred\x1b[0m"), "a\tb\n\x1b[1;31mred\x1b[0m");
+        assert_eq!(harmless("\x1b]0;title\x07\x1b[2J\r\u{9b}x\x1b[1"), "\\u{1b}]0;title\\u{7}\\u{1b}[2J\\r\\u{9b}x\\u{1b}[1");
     }
 
     #[test]

@@ -20,4 +20,4 @@ pub use daemon::{Daemon, Parts, Worker};
 pub use listening::Listening;
 pub use operator::Operator;
 pub use problem::{Code, Problem};
-pub use told::{Program, Telling, Told};
+pub use told::{Program, Teller, Telling, Told, telling};

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::problem::Problem;
 use super::shape::{LinkRow, Reloaded, SessionRow, State};
-use crate::session::{SessionName, SessionState, Stream};
+use crate::session::{OutputSink, SessionName, SessionSink, SessionState, Stream};
 
 /// One event: a line of `up --json` and `dev --json`, and of the answer to `POST /v1/dev`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,7 +99,7 @@ const ROOM: usize = 256;
 /// Tells one client. What it was not told yet waits in order: a few events, and lines, of which each stream of a session
 /// adds one at most once there is no room.
 #[derive(Clone, Debug)]
-pub(super) struct Teller(Arc<Queue>);
+pub struct Teller(Arc<Queue>);
 
 /// What a client is told. Dropping it tells the [`Teller`] that nobody listens any more.
 #[derive(Debug)]
@@ -142,13 +142,14 @@ impl Queue {
 }
 
 /// Both ends.
-pub(super) fn telling() -> (Teller, Telling) {
+pub fn telling() -> (Teller, Telling) {
     let queue = Arc::new(Queue::default());
     (Teller(queue.clone()), Telling(queue))
 }
 
 impl Teller {
-    pub(super) fn tell(&self, told: Told) {
+    /// One event.
+    pub fn tell(&self, told: Told) {
         let mut state = self.0.state();
         if !state.closed {
             state.told.push_back(told);
@@ -158,15 +159,9 @@ impl Teller {
     }
 
     /// The last event was told.
-    pub(super) fn end(&self) {
+    pub fn end(&self) {
         self.0.state().ended = true;
         self.0.more.notify_one();
-    }
-
-    /// Returns when there is room for a line, or nobody who could read it.
-    pub(super) fn room(&self) -> BoxFuture<'static, ()> {
-        let queue = self.0.clone();
-        async move { queue.until(|state| state.closed || state.told.len() < ROOM).await }.boxed()
     }
 
     /// Returns when nobody listens any more.
@@ -175,6 +170,24 @@ impl Teller {
     /// Safe.
     pub(super) async fn closed(&self) {
         self.0.until(|state| state.closed).await;
+    }
+}
+
+impl OutputSink for Teller {
+    fn line(&self, session: &SessionName, stream: Stream, line: &str) {
+        self.tell(Told::Output { session: session.clone(), stream, line: line.to_owned() });
+    }
+
+    /// Returns when there is room for a line, or nobody who could read it.
+    fn room(&self, _session: &SessionName) -> BoxFuture<'static, ()> {
+        let queue = self.0.clone();
+        async move { queue.until(|state| state.closed || state.told.len() < ROOM).await }.boxed()
+    }
+}
+
+impl SessionSink for Teller {
+    fn publish(&self, session: &SessionName, state: SessionState) {
+        self.tell(Told::state(session, &state));
     }
 }
 
@@ -221,8 +234,9 @@ mod tests {
         for _ in 0..ROOM {
             teller.tell(Told::Stopping {});
         }
-        assert!(teller.room().now_or_never().is_none());
-        let room = teller.room();
+        let session = "api".parse().unwrap();
+        assert!(teller.room(&session).now_or_never().is_none());
+        let room = teller.room(&session);
         assert_eq!(telling.next().await, Some(Told::Stopping {}));
         room.await;
         teller.tell(Told::Stopped {});

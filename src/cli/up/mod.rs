@@ -7,13 +7,13 @@ use tokio::net::UnixListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::account::Account;
+use super::account::{Account, Written};
 use super::failure::Failure;
 use super::place::Place;
 use super::progress::FetchBar;
 use super::settings::{Keep, UpSettings};
 use super::signals::{Signals, Wish};
-use crate::control::{Daemon, Operator, Parts, Told, Worker, server};
+use crate::control::{Daemon, Operator, Parts, Teller, Told, Worker, server};
 use crate::registry;
 use crate::router::switch::{Settings, TraceFile};
 use crate::router::{Links, Router};
@@ -31,7 +31,7 @@ struct Prepared {
     project: Project,
     workerd: PathBuf,
     keep: Keep,
-    account: Arc<Account>,
+    account: Teller,
     /// Whether it was started for a command, and may go when nothing runs.
     in_background: bool,
 }
@@ -39,15 +39,16 @@ struct Prepared {
 /// Blocks until the project has been stopped.
 pub(super) fn run(settings: UpSettings, as_json: bool) -> Result<(), Failure> {
     let UpSettings { place, keep } = settings;
-    let account = Arc::new(Account::new(as_json));
+    let account = Account::new(as_json);
     let project = Project::load(&place.file)
         .map_err(|error| Failure::project(error).hint("nothing was started; put it right and try again"))?;
     // Without a runtime: it may block for as long as npm downloads, and Ctrl-C should simply end it.
     let options = workerd::Options::from_env(&project.root).map_err(Failure::failed)?;
     let found = workerd::locate(&options, &mut FetchBar::default()).map_err(Failure::failed)?;
     account.begins(Some(&project.file), Vec::new(), &found);
+    let (account, written) = beside(account)?;
     let prepared = Prepared { project, workerd: found.path, keep, account, in_background: false };
-    super::runtime()?.block_on(prepared.run())
+    prepared.told(written)
 }
 
 /// The same for a command that needs a daemon. Its standard output tells that command when it is ready, and is closed
@@ -66,13 +67,24 @@ pub(super) fn in_background(place: Place, ingress: Option<u16>) -> Result<(), Fa
             workerd::locate(&options, &mut FetchBar::default()).map_err(Failure::failed)?.path
         }
     };
-    let account = Arc::new(Account::new(true));
+    let (account, written) = beside(Account::new(true))?;
     let keep = Keep { trace_frames: None, grace: Times::default().drain, ingress };
     let prepared = Prepared { project, workerd, keep, account, in_background: true };
-    super::runtime()?.block_on(prepared.run())
+    prepared.told(written)
+}
+
+fn beside(account: Account) -> Result<(Teller, Written), Failure> {
+    account.beside().map_err(|error| Failure::failed(format!("cannot start a thread: {error}")))
 }
 
 impl Prepared {
+    /// Runs, and waits until all that was told is written.
+    fn told(self, written: Written) -> Result<(), Failure> {
+        let ended = super::runtime()?.block_on(self.run());
+        written.wait();
+        ended
+    }
+
     async fn run(self) -> Result<(), Failure> {
         let mut signals =
             Signals::new().map_err(|error| Failure::failed(format!("cannot watch signals: {error}")))?;
@@ -94,11 +106,11 @@ impl Prepared {
         let listener = server::bind(&socket)
             .map_err(|error| Failure::failed(format!("cannot listen at {}: {error}", socket.display())))?;
         let times = Times { drain: grace, ..Times::default() };
-        let (output, watcher) = (account.clone(), account.clone());
+        let (output, watcher) = (Arc::new(account.clone()), Arc::new(account.clone()));
         let registries = registry::defaults();
         let parts = Parts { project, workerd, times, runtime, router, output, watcher, registries, ingress };
         let (daemon, worker) = Daemon::start(parts).await?;
-        account.tell(&Told::Ready {
+        account.tell(Told::Ready {
             control: socket,
             ingress: daemon.status().ingress,
             sessions: daemon.sessions().sessions,
@@ -122,7 +134,7 @@ fn router(trace_frames: Option<&Path>) -> Result<Arc<Router>, Failure> {
 async fn keep(
     started: Started,
     mut signals: Signals,
-    account: &Arc<Account>,
+    account: &Teller,
     in_background: bool,
 ) -> Result<(), Failure> {
     let Started { daemon, worker, listener } = started;
@@ -150,7 +162,7 @@ async fn keep(
         match wish {
             Wish::Reload => {
                 wishes.spawn(async move {
-                    account.tell(&match daemon.reload().await {
+                    account.tell(match daemon.reload().await {
                         Ok(reloaded) => Told::Reloaded(reloaded),
                         Err(error) => Told::ReloadFailed { error },
                     });
@@ -161,13 +173,13 @@ async fn keep(
             }
             Wish::Stop => {
                 stopping = true;
-                account.tell(&Told::Stopping {});
+                account.tell(Told::Stopping {});
                 wishes.spawn(async move {
                     drop(daemon.down().await);
                 });
             }
         }
     }
-    account.tell(&Told::Stopped {});
+    account.tell(Told::Stopped {});
     Ok(())
 }

@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use futures::FutureExt;
-use futures::future::{BoxFuture, ready};
+use futures::future::BoxFuture;
 
-use crate::control::told::{Teller, Told};
+use crate::control::Teller;
 use crate::router::Links;
 use crate::session::{OutputSink, SessionName, SessionSink, SessionState, Stream};
 
@@ -39,15 +38,16 @@ impl Audience {
 impl OutputSink for Audience {
     fn line(&self, session: &SessionName, stream: Stream, line: &str) {
         match self.guest(session) {
-            Some(teller) => {
-                teller.tell(Told::Output { session: session.clone(), stream, line: line.to_owned() });
-            }
+            Some(teller) => teller.line(session, stream, line),
             None => self.output.line(session, stream, line),
         }
     }
 
     fn room(&self, session: &SessionName) -> BoxFuture<'static, ()> {
-        self.guest(session).map_or_else(|| ready(()).boxed(), |teller| teller.room())
+        match self.guest(session) {
+            Some(teller) => teller.room(session),
+            None => self.output.room(session),
+        }
     }
 }
 
@@ -55,7 +55,7 @@ impl SessionSink for Audience {
     fn publish(&self, session: &SessionName, state: SessionState) {
         self.table.publish(session, state.clone());
         match self.guest(session) {
-            Some(teller) => teller.tell(Told::state(session, &state)),
+            Some(teller) => teller.publish(session, state),
             None => self.watcher.publish(session, state),
         }
     }
