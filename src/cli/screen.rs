@@ -179,7 +179,10 @@ mod tests {
     #[test]
     fn a_terminal_obeys_nothing_but_colours() {
         assert_eq!(harmless("a\tb\n\x1b[1;31mred\x1b[0m"), "a\tb\n\x1b[1;31mred\x1b[0m");
-        assert_eq!(harmless("\x1b]0;title\x07\x1b[2J\r\u{9b}x\x1b[1"), "\\u{1b}]0;title\\u{7}\\u{1b}[2J\\r\\u{9b}x\\u{1b}[1");
+        assert_eq!(
+            harmless("\x1b]0;title\x07\x1b[2J\r\u{9b}x\x1b[1"),
+            "\\u{1b}]0;title\\u{7}\\u{1b}[2J\\r\\u{9b}x\\u{1b}[1"
+        );
     }
 
     #[test]

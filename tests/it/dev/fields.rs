@@ -99,3 +99,51 @@ async fn an_alias_stands_for_a_package_and_is_watched() {
     assert!(failed.contains("greeter"), "{failed}");
     assert_eq!(super::fetch(&up).await, json!({ "told": "good day to you" }));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn static_files_need_no_worker() {
+    let config =
+        r#"{ "name": "site", "compatibility_date": "2026-11-01", "assets": { "directory": "public" } }"#;
+    let up = dev(&[("wrangler.jsonc", config), ("public/index.html", "home")], &[]).await;
+    assert_eq!(get(&up, "/").await.1, "home");
+    let (_, rows, _) = up.ask(&["ls", "--json"]).await;
+    assert_eq!(rows["sessions"][0]["entrypoints"], json!(["default"]));
+}
+
+/// An environment that no section describes is the top level, with another name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn small_fields_are_read_as_wrangler_does() {
+    let worker = r#"
+        import note from "./note.md";
+        import { page } from "./page.js";
+        export default {
+            fetch(_request: Request, env: any): Response {
+                const { VERSION: { id, tag, timestamp }, ...rest } = env;
+                const version = [id.length, tag, !Number.isNaN(Date.parse(timestamp))];
+                return Response.json({ note, page: page(), version, env: rest });
+            },
+        };"#;
+    let config = config(
+        r#""rules": [{ "type": "Text", "globs": ["**/*.md"] }], "jsx_factory": "h",
+           "version_metadata": { "binding": "VERSION" }, "vars": { "KEPT": 1, "GREETING": "public" },
+           "tail_consumers": [{ "service": "site-prod" }, { "service": "site-prod" }]"#,
+    );
+    let files = [
+        ("wrangler.jsonc", config.as_str()),
+        ("src/index.ts", worker),
+        ("src/note.md", "a note"),
+        ("src/page.js", "const h = (tag) => tag; export const page = () => <b />;"),
+        (".env", "HOST=h:${PORT:-80}\nURL=http://${HOST}/\nGREETING='tis mine\n"),
+    ];
+    let mut up = dev(&files, &["--env", "prod"]).await;
+    let wanted = json!({
+        "note": "a note", "page": "b", "version": [36, "", true],
+        "env": { "KEPT": 1, "HOST": "h:80", "URL": "http://h:80/", "GREETING": "'tis mine" }
+    });
+    assert_eq!(super::fetch(&up).await, wanted);
+    assert_eq!(up.ask(&["ls", "--json"]).await.1["sessions"][0]["session"], "site-prod");
+    // The texts that it imports are sources too.
+    up.write("src/note.md", "another note");
+    up.event("reloaded").await;
+    assert_eq!(super::fetch(&up).await["note"], "another note");
+}

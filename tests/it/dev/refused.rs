@@ -15,7 +15,7 @@ const HEAD: &str = r#""name": "web", "main": "src/index.ts", "compatibility_date
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_serves_is_named_with_its_place() {
     let jsonc = |rest: &str| format!("{{\n  {HEAD},\n{rest}\n}}");
-    let cases: [(String, &[&str], &[&str]); 7] = [
+    let cases: [(String, &[&str], &[&str]); 9] = [
         (
             jsonc(r#"  "r2_buckets": [{ "binding": "B" }], "ai": {}, "nmae": 1"#),
             &[],
@@ -30,6 +30,18 @@ async fn what_nobody_serves_is_named_with_its_place() {
             jsonc(r#"  "kv_namespaces": [{ "binding": "K", "idd": "x" }]"#),
             &[],
             &["wrangler.jsonc:3:39", "`idd`"],
+        ),
+        (
+            jsonc(r#"  "d1_databases": [{ "binding": "D", "database_id": "x", "remote": true }]"#),
+            &[],
+            &["wrangler.jsonc:3:20: this binding of `d1_databases` is remote", "`--without d1_databases`"],
+        ),
+        (
+            jsonc(
+                r#"  "dev": { "local_protocol": "https" }, "rules": [{ "type": "Data", "globs": ["a/*"] }]"#,
+            ),
+            &[],
+            &["`dev.local_protocol` cannot be used", "this rule cannot be followed"],
         ),
         (jsonc(r#"  "services": [{ "binding": "K" }]"#), &[], &["wrangler.jsonc:3:16", "not whole"]),
         (
@@ -67,3 +79,29 @@ async fn without_a_field_the_rest_runs() {
     let up: Up = super::dev(&files, &["--without", "r2_buckets"]).await;
     assert_eq!(super::fetch(&up).await["greeting"], "<hi>");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_that_cannot_run_beside_each_other_are_named() {
+    let worker = |name: &str, rest: &str| {
+        format!(
+            "{{\n  \"name\": \"{name}\", \"main\": \"i.js\", \"compatibility_date\": \"2026-11-01\",\n{rest}\n}}"
+        )
+    };
+    let run = async |rest: &str, other: &str| {
+        let (a, b) = (worker("a", rest), worker("b", rest));
+        let folder = folder(&[("a.json", &a), (other, &b), ("i.js", INDEX)]);
+        let output = command(&folder, &["dev", "a.json", other]).output();
+        let output = tokio::time::timeout(DEADLINE, output).await.unwrap().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let port = super::free_port();
+    let (code, said) = run(&format!("  \"dev\": {{ \"port\": {port} }}"), "b.json").await;
+    assert!(code == 2 && said.contains("b.json:3:3: session `b` cannot be reached at 127.0.0.1:"), "{said}");
+    let (code, said) = run(r#"  "kv_namespaces": [{ "binding": "K", "id": "x" }]"#, "b.json").await;
+    assert!(
+        code == 2 && said.contains("b.json:2:3: session `b` would keep its state where `a` does"),
+        "{said}"
+    );
+}
+
+const INDEX: &str = "export default { fetch() { return new Response() } };\n";
