@@ -358,14 +358,6 @@ pub struct Reloaded {
     pub relinked: Vec<LinkName>,
 }
 
-impl Reloaded {
-    /// Whether all is as it was.
-    pub fn is_nothing(&self) -> bool {
-        let Self { revision: _, added, restarted, removed, relinked } = self;
-        added.is_empty() && restarted.is_empty() && removed.is_empty() && relinked.is_empty()
-    }
-}
-
 /// The answer to `POST /v1/down`, given when every session has stopped and the folder is free.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stopped {

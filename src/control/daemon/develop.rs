@@ -68,29 +68,21 @@ impl Guest {
                 .hint("the system has a limit of watches: look at fs.inotify.max_user_instances")
         })?;
         watch.follow(wrangler::sources(&self.request, None), Vec::new());
-        let (mut lasting, mut running, mut failed) = (Lasting::default(), None, false);
+        let (mut lasting, mut running) = (Lasting::default(), None);
         loop {
-            let over = async {
-                tokio::select! {
-                    () = self.teller.closed() => {}
-                    () = self.daemon.stopping.cancelled() => {}
-                }
-            };
             let tried = tokio::select! {
                 biased;
-                () = over => return Ok(()),
+                () = self.over() => return Ok(()),
                 tried = self.attempt(std::mem::take(&mut lasting)) => tried,
             };
-            let failed_before = std::mem::replace(&mut failed, tried.project.is_err());
+            let failed = tried.project.is_err();
             match (tried.project, running.is_some()) {
                 (Ok((project, _)), false) => {
                     self.teller.tell(self.ready(&project));
                     running = Some(project);
                 }
                 (Ok((project, reloaded)), true) => {
-                    if failed_before || !reloaded.is_nothing() {
-                        self.teller.tell(Told::Reloaded(reloaded));
-                    }
+                    self.teller.tell(Told::Reloaded(reloaded));
                     running = Some(project);
                 }
                 (Err(error), _) => self.teller.tell(Told::ReloadFailed { error: error.hint(NEXT) }),
@@ -100,10 +92,16 @@ impl Guest {
             watch.follow(wrangler::sources(&self.request, running.as_ref()), below);
             tokio::select! {
                 biased;
-                () = self.teller.closed() => return Ok(()),
-                () = self.daemon.stopping.cancelled() => return Ok(()),
+                () = self.over() => return Ok(()),
                 () = watch.changed() => {}
             }
+        }
+    }
+
+    async fn over(&self) {
+        tokio::select! {
+            () = self.teller.closed() => {}
+            () = self.daemon.stopping.cancelled() => {}
         }
     }
 
