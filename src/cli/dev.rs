@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::place::Place;
 use super::progress::FetchBar;
 use super::signals::Signals;
-use crate::control::{Code, Told};
+use crate::control::{Client, Code, Told};
 use crate::session::wrangler::{self, Config, FILE_NAMES, Request, Tools};
 use crate::session::{SessionName, scope, workerd};
 
@@ -126,8 +126,8 @@ async fn listen_to(
     let mut signals =
         Signals::new().map_err(|error| Failure::failed(format!("cannot watch signals: {error}")))?;
     let kept = async {
-        let client = background::client(place, ingress).await?;
-        let mut listening = client.dev(request).await?;
+        let ask = |daemon: Client| async move { daemon.dev(request).await };
+        let mut listening = background::ask(place, ingress, ask).await?;
         let mut is_up = false;
         while let Some(told) = listening.next().await? {
             match &told {

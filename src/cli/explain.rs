@@ -51,7 +51,7 @@ fn text(told: &Explanation, names: &Names) -> String {
         },
     );
     if let Some(error) = &told.last_error {
-        say("last error", format!("{} ago: {}", ago(error.at_ms), screen::plain(&error.message)));
+        say("last error", format!("{} ago: {}", ago(error.at_ms), error.message));
     }
     if let Some(nearest) = &told.nearest {
         say("nearest", nearest.clone());
@@ -89,7 +89,7 @@ fn state(row: &SessionRow) -> String {
         }
         State::Starting => format!("{session} is {PENDING}starting{PENDING:#} since {since}"),
         State::Down => {
-            let why = screen::plain(why.as_deref().unwrap_or("nobody knows why"));
+            let why = why.as_deref().unwrap_or("nobody knows why");
             format!("{session} is {BAD}down{BAD:#} since {since}: {why}")
         }
     }
@@ -124,9 +124,7 @@ fn candidates(all: &[Candidate]) -> String {
             state.map_or_else(|| Cell::or_dash(None::<&str>), Cell::state),
             match taken {
                 true => Cell::new("taken").style(GOOD),
-                false => {
-                    Cell::new(format!("not taken: {}", screen::plain(why_not.as_deref().unwrap_or_default())))
-                }
+                false => Cell::new(format!("not taken: {}", why_not.as_deref().unwrap_or_default())),
             },
         ]
     });

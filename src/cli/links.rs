@@ -22,7 +22,7 @@ pub(super) async fn run(place: &Place, as_json: bool) -> Result<(), Failure> {
     screen::data(&table(&links.links, &Names::at(place).await?))?;
     for LinkRow { link, why, .. } in links.links.iter().filter(|row| row.state != State::Up) {
         if let Some(why) = why {
-            screen::note(&format!("{link}: {}", screen::plain(why)));
+            screen::note(&format!("{link}: {}", why));
         }
     }
     Ok(())

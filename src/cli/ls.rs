@@ -26,7 +26,7 @@ pub(super) async fn run(place: &Place, as_json: bool) -> Result<(), Failure> {
     screen::data(&table(&sessions, &names))?;
     for SessionRow { session, why, .. } in &sessions.sessions {
         if let Some(why) = why {
-            screen::note(&format!("{}: {}", names.session(session), screen::plain(why)));
+            screen::note(&format!("{}: {}", names.session(session), why));
         }
     }
     Ok(())

@@ -20,15 +20,6 @@ pub(super) const FAINT: Style = Style::new().dimmed();
 /// For what is asked about.
 pub(super) const STRONG: Style = Style::new().bold();
 
-/// What others have said, as it can be shown: it may come from a file that anybody wrote, or from a worker.
-pub(super) fn plain(text: &str) -> String {
-    let shown = |c: char| match c.is_control() && c != '\n' {
-        true => c.escape_default().collect(),
-        false => String::from(c),
-    };
-    text.chars().map(shown).collect()
-}
-
 /// Between two columns.
 const GAP: &str = "  ";
 
