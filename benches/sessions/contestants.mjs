@@ -150,7 +150,7 @@ export function contestants(here, folder) {
       start: async () => {
         const started = await wranglers("c", "wrangler", [jackfield, "run", "--"], own)();
         const daemon = () => daemonOf(own(path.join(folder, "c")).JACKFIELD_RUNTIME_DIR);
-        return { ...started, pids: () => [...started.pids(), ...daemon()] };
+        return { ...started, pids: () => [...started.pids(), ...daemon()], daemon };
       },
     },
     { name: "d", title: "jackfield dev", start: () => dev(projects("d"), jackfield, own) },
@@ -179,7 +179,18 @@ async function dev(base, jackfield, own) {
   const port = await freePort();
   const configs = ["web", "api"].map((worker) => path.join(base, worker, "wrangler.jsonc"));
   group.spawn(jackfield, ["dev", ...configs, "--listen", `127.0.0.1:${port}`], { cwd: base, env: own(base) });
-  return { port, pids: group.pids, stop: group.stop };
+  const daemon = () => daemonOf(own(base).JACKFIELD_RUNTIME_DIR);
+  /** From the kill itself: who restarts the session is measured as well. */
+  const takeover = async () => {
+    const env = { ...ENVIRONMENT, ...own(base) };
+    const listed = spawnSync(jackfield, ["ls", "--json"], { cwd: base, env, encoding: "utf8" });
+    const { pid } = JSON.parse(listed.stdout).sessions.find(({ session }) => session === "api");
+    const began = performance.now();
+    process.kill(pid, "SIGKILL");
+    (await Connection.ready(port, "/rpc", "3")).close();
+    return performance.now() - began;
+  };
+  return { port, pids: () => [...group.pids(), ...daemon()], daemon, stop: group.stop, takeover };
 }
 
 /** Two processes, wired by hand: a socket for services, the debug port for objects. */

@@ -42,8 +42,8 @@ const median = (values) => {
   return sorted.length ? sorted[Math.floor(sorted.length / 2)] : NaN;
 };
 
-/** Proportional memory of processes and all that they started, in MB. */
-function memory(pids) {
+/** Proportional memory of processes and, if asked for, of all that they started, in MB. */
+function memory(pids, { below = true } = {}) {
   const children = new Map();
   for (const pid of fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
     try {
@@ -56,7 +56,7 @@ function memory(pids) {
   const visit = (pid) => {
     if (all.has(pid)) return;
     all.add(pid);
-    (children.get(pid) ?? []).forEach(visit);
+    if (below) (children.get(pid) ?? []).forEach(visit);
   };
   pids.map(String).forEach(visit);
   let kilobytes = 0;
@@ -106,6 +106,7 @@ async function main() {
         table[one.name][`${kind}: requests/s at ${AT_ONCE}`] = [got];
       }
       table[one.name]["memory of everything, MB"] = [memory(one.pids())];
+      if (one.daemon) table[one.name]["memory of the router, MB"] = [memory(one.daemon(), { below: false })];
     }
     for (const one of running.filter((one) => one.takeover)) {
       table[one.name]["takeover after kill -9, ms"] = [await one.takeover()];

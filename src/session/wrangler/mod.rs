@@ -21,7 +21,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::project::{Position, Problem, Problems, Project, ProjectError, Var};
-use compile::Failed;
+use compile::{Failed, Output};
 pub use lasting::Lasting;
 pub use request::{Config, FILE_NAMES, Request, Tools};
 use text::{Unreadable, Value};
@@ -57,13 +57,12 @@ pub fn check(request: &Request) -> Result<(), ProjectError> {
 pub fn load(
     request: &Request,
     lasting: &mut Lasting,
-    go_on: &dyn Fn() -> bool,
+    go_on: &(dyn Fn() -> bool + Sync),
 ) -> Result<Project, ProjectError> {
     let (mut problems, mut outputs, mut sources) = (Vec::new(), Vec::new(), true);
     let all = read_all(request)?;
-    for one in &all {
-        let Worker { compiled, esbuild, .. } = &one.worker;
-        match compile::compile(&request.tools, &one.root, compiled, esbuild, &request.variables, go_on) {
+    for (one, compiled) in all.iter().zip(compile_all(request, &all, go_on)) {
+        match compiled {
             Ok(output) => outputs.push(output),
             Err(failed) => {
                 sources &= matches!(&failed, Failed::Refused(said) if said.contains(BUNDLER));
@@ -85,6 +84,23 @@ pub fn load(
     }
     spec::key_actors(&mut project.sessions);
     Ok(project)
+}
+
+/// Side by side: each is a process that waits for another.
+fn compile_all(
+    request: &Request,
+    all: &[Read],
+    go_on: &(dyn Fn() -> bool + Sync),
+) -> Vec<Result<Output, Failed>> {
+    let compile = |one: &Read| {
+        let Worker { compiled, esbuild, .. } = &one.worker;
+        compile::compile(&request.tools, &one.root, compiled, esbuild, &request.variables, go_on)
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = all.iter().map(|one| scope.spawn(|| compile(one))).collect();
+        let failed = |_| Err(Failed::Io("the thread that compiles has failed".to_owned()));
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(failed)).collect()
+    })
 }
 
 fn read_all(request: &Request) -> Result<Vec<Read>, ProjectError> {
