@@ -7,7 +7,7 @@ mod folders;
 mod lasting;
 mod names;
 mod registry;
-mod stage;
+pub mod stage;
 mod terminal;
 mod tool;
 mod urls;
