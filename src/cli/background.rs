@@ -38,7 +38,8 @@ async fn client(place: &Place, ingress: Option<u16>) -> Result<Client, Failure> 
             }
             Ok(client)
         }
-        Err(ClientError::Connect { .. }) => {
+        // One that is lost in the middle of an answer is on its way out.
+        Err(ClientError::Connect { .. } | ClientError::Lost { .. }) => {
             let log = log_file(&place.file)?;
             // Commands that come in the same moment wait here, and find the daemon of the first.
             let _one = lock(&log.with_extension("lock"))?;

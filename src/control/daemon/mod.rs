@@ -317,9 +317,10 @@ impl Operator for Daemon {
         // Whoever asked may go away meanwhile: the fake stays as long as links lead to it.
         self.changes.spawn(async move {
             let moved = moving.await;
-            let is_led_to = moved.is_ok();
+            // One that nothing leads to is gone before that is told.
+            let offered = moved.is_ok().then_some(offered);
             let _ = tell.send(moved);
-            if is_led_to {
+            if let Some(offered) = offered {
                 fakes::keep(offered, router, stopping).await;
             }
         });
