@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 
+use super::failure::Failure;
 use super::reload;
 use super::screen::{self, BAD, FAINT, GOOD, STRONG};
 use crate::control::shape::{LinkRow, SessionRow, State};
@@ -56,17 +57,19 @@ impl Account {
 
     /// Writes from a thread of its own what the [`Teller`] is told: a terminal that stands still holds nothing up but the
     /// sessions that write to it.
-    pub(super) fn beside(self) -> io::Result<(Teller, Written)> {
+    pub(super) fn beside(self) -> Result<(Teller, Written), Failure> {
+        let failed = |error: io::Error| Failure::failed(format!("cannot start a thread: {error}"));
         let (teller, mut telling) = telling();
         let (done, written) = mpsc::sync_channel(1);
-        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-        std::thread::Builder::new().name("jackfield-account".into()).spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(failed)?;
+        let thread = std::thread::Builder::new().name("jackfield-account".into()).spawn(move || {
             while let Some(told) = runtime.block_on(telling.next()) {
                 self.tell(&told);
             }
             // Nobody waits if it took too long.
             let _ = done.send(());
-        })?;
+        });
+        thread.map_err(failed)?;
         Ok((teller.clone(), Written { teller, written }))
     }
 

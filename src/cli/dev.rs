@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::place::Place;
 use super::progress::FetchBar;
 use super::signals::Signals;
-use crate::control::{Client, Code, Told};
+use crate::control::{Client, Code, Teller, Told};
 use crate::session::wrangler::{self, Config, FILE_NAMES, Request, Tools};
 use crate::session::{SessionName, scope, workerd};
 
@@ -113,7 +113,10 @@ pub(super) fn run(settings: DevSettings, as_json: bool) -> Result<(), Failure> {
     wrangler::check(&request)
         .map_err(|error| Failure::project(error).hint("nothing was started; put it right and try again"))?;
     account.begins(None, files, &found);
-    super::runtime()?.block_on(listen_to(&place, &request, ingress, &account))
+    let (teller, written) = account.beside()?;
+    let ended = super::runtime()?.block_on(listen_to(&place, &request, ingress, &teller));
+    written.wait();
+    ended
 }
 
 /// Until the sessions end, or the command does: then the daemon lets their calls end, and ends them.
@@ -121,7 +124,7 @@ async fn listen_to(
     place: &Place,
     request: &Request,
     ingress: Option<u16>,
-    account: &Account,
+    account: &Teller,
 ) -> Result<(), Failure> {
     let mut signals =
         Signals::new().map_err(|error| Failure::failed(format!("cannot watch signals: {error}")))?;
@@ -130,16 +133,20 @@ async fn listen_to(
         let mut listening = background::ask(place, ingress, ask).await?;
         let mut is_up = false;
         while let Some(told) = listening.next().await? {
-            match &told {
+            match told {
                 // Sources are put right while one waits; what the files say was to be right from the start.
                 Told::ReloadFailed { error } if !is_up && error.code != Code::BadSources => {
-                    return Err(error.clone().hint("nothing was started; put it right and try again").into());
+                    return Err(error.hint("nothing was started; put it right and try again").into());
                 }
-                told => account.tell(told),
-            }
-            is_up |= matches!(told, Told::Ready { .. });
-            if told == (Told::Stopped {}) {
-                return Ok(());
+                Told::Stopped {} => {
+                    account.tell(Told::Stopped {});
+                    return Ok(());
+                }
+                told => {
+                    is_up |= matches!(told, Told::Ready { .. });
+                    account.tell(told);
+                    account.room().await;
+                }
             }
         }
         Err(Failure::failed(format!(
@@ -151,7 +158,7 @@ async fn listen_to(
     tokio::select! {
         biased;
         () = signals.end() => {
-            account.tell(&Told::Stopped {});
+            account.tell(Told::Stopped {});
             Ok(())
         }
         ended = kept => ended,

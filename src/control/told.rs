@@ -158,6 +158,11 @@ impl Teller {
         }
     }
 
+    /// Returns when there is room for a line, or nobody who could read it.
+    pub async fn room(&self) {
+        self.0.until(|state| state.closed || state.told.len() < ROOM).await;
+    }
+
     /// The last event was told.
     pub fn end(&self) {
         self.0.state().ended = true;
@@ -178,10 +183,9 @@ impl OutputSink for Teller {
         self.tell(Told::Output { session: session.clone(), stream, line: line.to_owned() });
     }
 
-    /// Returns when there is room for a line, or nobody who could read it.
     fn room(&self, _session: &SessionName) -> BoxFuture<'static, ()> {
-        let queue = self.0.clone();
-        async move { queue.until(|state| state.closed || state.told.len() < ROOM).await }.boxed()
+        let teller = self.clone();
+        async move { teller.room().await }.boxed()
     }
 }
 
@@ -234,9 +238,8 @@ mod tests {
         for _ in 0..ROOM {
             teller.tell(Told::Stopping {});
         }
-        let session = "api".parse().unwrap();
-        assert!(teller.room(&session).now_or_never().is_none());
-        let room = teller.room(&session);
+        assert!(teller.room().now_or_never().is_none());
+        let room = teller.room();
         assert_eq!(telling.next().await, Some(Told::Stopping {}));
         room.await;
         teller.tell(Told::Stopped {});

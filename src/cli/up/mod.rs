@@ -46,7 +46,7 @@ pub(super) fn run(settings: UpSettings, as_json: bool) -> Result<(), Failure> {
     let options = workerd::Options::from_env(&project.root).map_err(Failure::failed)?;
     let found = workerd::locate(&options, &mut FetchBar::default()).map_err(Failure::failed)?;
     account.begins(Some(&project.file), Vec::new(), &found);
-    let (account, written) = beside(account)?;
+    let (account, written) = account.beside()?;
     let prepared = Prepared { project, workerd: found.path, keep, account, in_background: false };
     prepared.told(written)
 }
@@ -67,14 +67,10 @@ pub(super) fn in_background(place: Place, ingress: Option<u16>) -> Result<(), Fa
             workerd::locate(&options, &mut FetchBar::default()).map_err(Failure::failed)?.path
         }
     };
-    let (account, written) = beside(Account::new(true))?;
+    let (account, written) = Account::new(true).beside()?;
     let keep = Keep { trace_frames: None, grace: Times::default().drain, ingress };
     let prepared = Prepared { project, workerd, keep, account, in_background: true };
     prepared.told(written)
-}
-
-fn beside(account: Account) -> Result<(Teller, Written), Failure> {
-    account.beside().map_err(|error| Failure::failed(format!("cannot start a thread: {error}")))
 }
 
 impl Prepared {

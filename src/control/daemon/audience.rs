@@ -45,7 +45,7 @@ impl OutputSink for Audience {
 
     fn room(&self, session: &SessionName) -> BoxFuture<'static, ()> {
         match self.guest(session) {
-            Some(teller) => teller.room(session),
+            Some(teller) => OutputSink::room(&teller, session),
             None => self.output.room(session),
         }
     }
