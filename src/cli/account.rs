@@ -162,7 +162,7 @@ impl Account {
             screen::note(&format!("{FAINT}all sessions are listed at{FAINT:#} {STRONG}{ingress}{STRONG:#}"));
         }
         let took = self.began.elapsed().as_secs_f64();
-        screen::note(&format!("{GOOD}ready{GOOD:#} in {took:.1} s; Ctrl-C stops everything"));
+        screen::note(&format!("{GOOD}ready{GOOD:#} in {took:.1} s; Ctrl-C stops them"));
     }
 
     fn tag(&self, session: &SessionName) -> String {
