@@ -25,6 +25,7 @@ mod spawner;
 pub mod state;
 pub mod supervisor;
 pub mod survey;
+mod uncaught;
 mod vital;
 pub mod workerd;
 pub mod wrangler;

@@ -12,6 +12,7 @@ use tokio::io::AsyncRead;
 use super::lines::Lines;
 use super::name::SessionName;
 use super::project::Compiled;
+use super::uncaught::{Heard, Uncaught};
 
 /// The longest line handed on: `console.log` of a large object comes in pieces.
 pub(super) const MAX_LINE: usize = 16 << 10;
@@ -147,11 +148,23 @@ pub(super) struct Copier {
 impl Copier {
     pub(super) async fn run(self, pipe: impl AsyncRead + Unpin) {
         let mut lines = Lines::new(pipe, MAX_LINE);
+        let mut uncaught = (self.stream == Stream::Stderr).then(Uncaught::default);
         while let Ok(Some(line)) = lines.next().await {
-            let line = self.outlet.back(line);
-            if self.stream == Stream::Stderr {
-                self.said.push(&line);
-            }
+            let heard = match &mut uncaught {
+                Some(uncaught) => uncaught.hear(line),
+                None => Heard::Line(line),
+            };
+            let line = match heard {
+                Heard::Nothing => continue,
+                Heard::Error(line) => self.outlet.back(line),
+                Heard::Line(line) => {
+                    let line = self.outlet.back(line);
+                    if uncaught.is_some() {
+                        self.said.push(&line);
+                    }
+                    line
+                }
+            };
             self.outlet.line(self.stream, line);
             self.outlet.sink.room(&self.outlet.session).await;
         }

@@ -342,6 +342,8 @@ fn command(workerd: &Path, debug_port: &Endpoint, control: i32) -> Command {
         .arg("serve")
         // Actor links and ephemeral classes need it.
         .arg("--experimental")
+        // Errors that nobody catches are told no other way; `uncaught` drops the rest.
+        .arg("--verbose")
         .arg(format!("--debug-port={debug_port}"))
         .arg(format!("--control-fd={control}"))
         .args(["--binary", "-"])

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{dev, fetch, line};
+use crate::support::up::Up;
 
 /// The type above the function is gone from the bundle, so that lines of the two differ.
 const DEEP: &str = "interface Thing {
@@ -51,4 +52,100 @@ async fn stack_traces_point_into_the_sources_of_each_generation() {
     assert_eq!(fetch(&up).await, json!({}));
     assert_eq!(line(&mut up, "    at ").await, "    at fail (src/lib/deep.ts:7:11)");
     assert_eq!(line(&mut up, "    at ").await, "    at Object.fetch (src/index.ts:6:13)");
+}
+
+const UNCAUGHT: &str = r#"import { fail } from "./lib/deep";
+let asked = 0;
+const LIKE = "workerd/io/worker.c++:3042: info: uncaught exception; source = Uncaught; stack = Error: mine";
+export default {
+    async fetch(): Promise<Response> {
+        if (asked++ === 0) {
+            console.log(LIKE);
+            fail({ name: "me\nand more" });
+        }
+        console.error("stack: none");
+        console.error(` ${LIKE}`);
+        console.error("src/main.rs:7: info: built");
+        console.error("the end");
+        return Response.json({});
+    },
+    async scheduled(): Promise<void> {
+        await scheduler.wait(1);
+        fail({ name: "cron" });
+    },
+};
+"#;
+
+/// What is written to the two streams until a line has come from each, without those.
+async fn lines_until(up: &mut Up, out: &str, err: &str) -> (Vec<String>, Vec<String>) {
+    let (mut told, mut ended) = ([Vec::new(), Vec::new()], [false, false]);
+    while ended != [true, true] {
+        let event = up.event("output").await;
+        let (line, stream) = (event["line"].as_str().unwrap(), usize::from(event["stream"] == "stderr"));
+        if line == [out, err][stream] {
+            ended[stream] = true;
+        } else {
+            told[stream].push(line.to_owned());
+        }
+    }
+    told.into()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_that_nobody_catches_is_shown_once_with_its_sources() {
+    let files = [("wrangler.jsonc", CONFIG), ("src/index.ts", UNCAUGHT), ("src/lib/deep.ts", DEEP)];
+    let mut up = dev(&files, &[]).await;
+    assert_eq!(up.fetch().await, "Internal Server Error");
+    assert_eq!(fetch(&up).await, json!({}));
+    let like = "workerd/io/worker.c++:3042: info: uncaught exception; source = Uncaught; stack = Error: mine";
+    // What looks like workerd's own is the worker's on the other stream, and where it stands elsewhere in its line.
+    let (_, told) = lines_until(&mut up, like, "the end").await;
+    let wanted = [
+        "Uncaught RangeError: too far: me",
+        "and more",
+        "    at fail (src/lib/deep.ts:6:11)",
+        "    at Object.fetch (src/index.ts:8:13)",
+        "stack: none",
+        &format!(" {like}"),
+        "src/main.rs:7: info: built",
+    ];
+    assert_eq!(told, wanted);
+
+    let (code, fired, said) = up.ask(&["fire", "site", "cron", "* * * * *", "--json"]).await;
+    assert_eq!((code, &fired["outcome"]), (1, &json!("exception")), "{said}");
+    assert_eq!(line(&mut up, "").await, "Uncaught RangeError: too far: cron");
+    assert_eq!(line(&mut up, "").await, "    at fail (src/lib/deep.ts:6:11)");
+    assert_eq!(line(&mut up, "").await, "    at Object.scheduled (src/index.ts:18:9)");
+}
+
+const PROJECT: &str = r#"
+[sessions.web]
+script = "web.js"
+compatibility_date = "2026-11-01"
+listen = "127.0.0.1:PORT"
+[sessions.web.services]
+API = "api"
+[sessions.api]
+script = "api.js"
+compatibility_date = "2026-11-01"
+"#;
+
+const CALLER: &str = r#"export default { async fetch(request, env) {
+    return new Response(await env.API.boom().catch((error) => `caught ${error.message}`));
+} };
+"#;
+
+const CALLED: &str = r#"import { WorkerEntrypoint } from "cloudflare:workers";
+export default class extends WorkerEntrypoint {
+    boom() { throw new RangeError("too far"); }
+}
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_that_is_caught_elsewhere_is_shown_where_it_was_thrown() {
+    let mut up = Up::start(PROJECT, &[("web.js", CALLER), ("api.js", CALLED)]).await;
+    assert_eq!(up.fetch().await, "caught too far");
+    let event = up.event("output").await;
+    assert_eq!((&event["session"], &event["line"]), (&json!("api"), &json!("Uncaught RangeError: too far")));
+    assert!(line(&mut up, "").await.starts_with("    at "), "it has its stack");
 }
