@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::shape::{Changed, LinkRow, Links, Rule, SessionRow, Sessions, State, millis};
 use crate::router::{Class, Link, LinkName, Revision, Session, Snapshot};
+use crate::session::config::FIRE;
 use crate::session::project::Storage;
 use crate::session::{Generation, SessionName, SessionState, resident};
 
@@ -121,7 +122,8 @@ fn generation(state: &SessionState) -> Option<&Generation> {
 fn services(Generation { services, .. }: &Generation) -> Vec<String> {
     let mut all = vec![services.default.clone()];
     for name in std::iter::once(&services.named).chain(&services.others) {
-        if !all.contains(name) {
+        // The helper is no worker of anybody's.
+        if name != FIRE && !all.contains(name) {
             all.push(name.clone());
         }
     }
