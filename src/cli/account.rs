@@ -109,7 +109,9 @@ impl Account {
                 self.session(session, *state, *generation, why.as_deref());
             }
             Told::Output { session, stream, line } => {
-                let line = format!("{} {FAINT}|{FAINT:#} {line}", self.tag(session));
+                // What warns or fails is seen among the rest by its bar.
+                let bar = if *stream == Stream::Stderr { BAD } else { FAINT };
+                let line = format!("{} {bar}|{bar:#} {line}", self.tag(session));
                 match stream {
                     Stream::Stdout => drop(screen::data(&line)),
                     Stream::Stderr => screen::note(&line),
