@@ -10,6 +10,9 @@ pub(super) async fn run(place: &Place, as_json: bool) -> Result<(), Failure> {
         return Ok(screen::json(&stopped)?);
     }
     let names: Vec<_> = stopped.sessions.iter().map(ToString::to_string).collect();
-    screen::data(&format!("stopped {}", names.join(", ")))?;
+    screen::data(&match names.is_empty() {
+        true => "stopped; no session was ours".to_owned(),
+        false => format!("stopped {}", names.join(", ")),
+    })?;
     Ok(())
 }

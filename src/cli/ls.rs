@@ -75,7 +75,7 @@ pub(super) fn megabytes(bytes: u64) -> String {
 fn origin(origin: Origin) -> &'static str {
     match origin {
         Origin::Project => "project",
-        Origin::Dev => "dev",
+        Origin::Dev | Origin::Left => "dev",
         Origin::Fake => "fake",
         Origin::Run => "run",
         Origin::Registry => "registry",
@@ -88,6 +88,7 @@ pub(super) fn origin_in_words(origin: Origin) -> &'static str {
     match origin {
         Origin::Project => "the project that the daemon runs",
         Origin::Dev => "`jackfield dev`",
+        Origin::Left => "`jackfield dev`, which has ended",
         Origin::Fake => "a fake",
         Origin::Run => "`jackfield run`",
         Origin::Registry => "the dev registry, where it registered by itself",

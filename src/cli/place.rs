@@ -30,7 +30,15 @@ impl Place {
     pub(super) fn find(file: Option<&Path>, here: &Path) -> Result<Self, Failure> {
         match Self::for_all(file, here) {
             Ok(place) if place.file.exists() || place.has_daemon() => Ok(place),
-            Ok(_) => Self::project(file, here),
+            Ok(_) => {
+                let what = format!(
+                    "nothing runs: no daemon answers, and there is no {FILE_NAME} in {} or a folder above it",
+                    here.display()
+                );
+                let way = "start sessions with `jackfield dev`, `jackfield run -- COMMAND` or `jackfield up`, or name a \
+                           project with --file";
+                Err(Failure::unreachable(what).hint(others(way)))
+            }
             Err(error) => Err(error),
         }
     }

@@ -275,9 +275,8 @@ fn when_down(session: &Session) -> Vec<String> {
         (SessionState::Down { .. }, Origin::Project) => {
             "look at what it wrote, put it right, and `jackfield reload`"
         }
-        (SessionState::Down { .. }, Origin::Dev) => {
-            "look at what `jackfield dev` says of it, or start it again"
-        }
+        (SessionState::Down { .. }, Origin::Dev) => "look at what `jackfield dev` says of it",
+        (SessionState::Down { .. }, Origin::Left) => "start its `jackfield dev` again",
         (SessionState::Down { .. }, Origin::Run) => "start its command again under `jackfield run`",
         (SessionState::Down { .. }, Origin::Registry) => "start its dev command again",
         (SessionState::Down { .. }, Origin::Attached) => {

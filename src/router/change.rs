@@ -56,8 +56,8 @@ pub enum Change {
         /// What its script exports. `None`: nobody knows, so every entrypoint may be one.
         exports: Option<Arc<Exports>>,
     },
-    /// Says that a session which was defined is one of `jackfield dev`'s.
-    Develop(SessionName),
+    /// Says where a session that is known comes from.
+    Originate(SessionName, Origin),
     /// Makes a session known that runs by itself: what it calls and offers is seen when it does.
     JoinSession(SessionName, Origin),
     /// Makes a fake known, which takes events at once.
@@ -293,7 +293,7 @@ impl Draft {
                 let was = self.next.sessions.get(&session).map(|known| known.origin);
                 self.originate(session, was.filter(|was| was.is_declared()).unwrap_or_default());
             }
-            Change::Develop(session) => self.originate(session, Origin::Dev),
+            Change::Originate(session, origin) => self.originate(session, origin),
             Change::DropSession(session) => {
                 if self.next.sessions.remove(&session).is_none() {
                     return Err(self.unknown_session(session));
@@ -461,7 +461,7 @@ impl Draft {
     }
 
     fn unknown_session(&self, session: SessionName) -> ChangeError {
-        let nearest = Nearest::of(&session, self.next.sessions.keys());
+        let nearest = Nearest::session(&session, self.next.sessions.keys());
         ChangeError::UnknownSession { session, nearest }
     }
 }

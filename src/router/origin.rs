@@ -11,6 +11,8 @@ pub enum Origin {
     Project,
     /// `jackfield dev` runs it.
     Dev,
+    /// `jackfield dev` ran it and has ended, a short time ago.
+    Left,
     /// It is no worker, but answers by a file.
     Fake,
     /// It runs under `jackfield run`.

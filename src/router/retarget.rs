@@ -59,7 +59,7 @@ pub async fn retarget(
             Change::Adopt(_)
             | Change::JoinSession(..)
             | Change::DefineSession { .. }
-            | Change::Develop(_)
+            | Change::Originate(..)
             | Change::DefineFake { .. }
             | Change::DropSession(_) => None,
         })

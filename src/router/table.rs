@@ -162,7 +162,7 @@ impl Snapshot {
             false => ("link", "`jackfield links` shows those that there are."),
         };
         let like = match name.is_direct() {
-            true => Nearest::of(&name.session, self.sessions.keys()),
+            true => Nearest::session(&name.session, self.sessions.keys()),
             false => {
                 let own =
                     self.links.keys().filter(|known| known.session == name.session && !known.is_direct());

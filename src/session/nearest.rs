@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::name::SessionName;
+
 /// How much likeness makes a suggestion, by Jaro-Winkler.
 ///
 /// 0.7 is where it starts to accept a swapped, missing or doubled letter in short names (`srcipt`, `scrpt`,
@@ -26,6 +28,18 @@ impl Nearest {
         // Of equals the first by name, whatever order they come in.
         let best = scored.max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(&a.1)));
         Self(best.filter(|(likeness, _)| *likeness >= ENOUGH).map(|(_, name)| name))
+    }
+
+    /// The same for a session: one of several scopes is meant by a name alone.
+    pub fn session<'a>(wanted: &SessionName, known: impl IntoIterator<Item = &'a SessionName>) -> Self {
+        let known: Vec<_> = known.into_iter().collect();
+        let named = known.iter().filter(|name| wanted.scope().is_none() && name.name() == wanted.name());
+        let mut named: Vec<_> = named.map(ToString::to_string).collect();
+        named.sort();
+        match named.len() {
+            0 | 1 => Self::of(wanted, known),
+            _ => Self(Some(named.join(" or "))),
+        }
     }
 }
 

@@ -221,7 +221,12 @@ async fn wrong_words_are_refused_before_anything_happens() {
     let Outcome { code, err, .. } = bench.finish(outside).await;
     assert_eq!(
         (code, err.lines().next()),
-        (2, Some("error: there is no jackfield.toml in / or a folder above it"))
+        (
+            3,
+            Some(
+                "error: nothing runs: no daemon answers, and there is no jackfield.toml in / or a folder above it"
+            )
+        )
     );
 }
 

@@ -106,7 +106,7 @@ impl Model {
                 old.is_none_or(|old| old.0 == target.kind())
             }
             Change::DropLink(link) => self.links.remove(&link.to_string()).is_some(),
-            Change::Adopt(_) | Change::JoinSession(..) | Change::Seek { .. } | Change::Develop(_) => {
+            Change::Adopt(_) | Change::JoinSession(..) | Change::Seek { .. } | Change::Originate(..) => {
                 unreachable!("not among those tried here")
             }
             Change::DefineSession { session, classes, .. } => {

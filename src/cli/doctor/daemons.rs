@@ -9,6 +9,9 @@ use crate::control::Client;
 use crate::registry;
 use crate::session::{Listener, Owner, ProjectFolder, RuntimeDir, RuntimeSurvey};
 
+/// So many complaints about one registry are a screen.
+const SHOWN: usize = 20;
+
 /// The folder of all projects, and what killed daemons left in it.
 pub(super) fn folders() -> Vec<Check> {
     let RuntimeSurvey { base, exists, trouble, projects } = RuntimeSurvey::take();
@@ -112,6 +115,8 @@ fn registry(folder: &Path) -> Vec<Check> {
     if !folder.exists() {
         return vec![Check::ok("registry", format!("{shown} is not there; nobody has registered"))];
     }
+    // A daemon is nobody's child either.
+    let own: Vec<_> = RuntimeSurvey::take().projects.iter().filter_map(|project| project.pid).collect();
     let mut checks = Vec::new();
     let mut reached = 0;
     for (worker, entry) in &found.entries {
@@ -125,7 +130,12 @@ fn registry(folder: &Path) -> Vec<Check> {
             )),
             Ok(_) => {
                 reached += 1;
-                if let Some(listener) = Listener::of(port).filter(Listener::is_orphan) {
+                let listener = Listener::of(port);
+                let is_own = |pid: u32| own.contains(&pid.cast_signed());
+                if listener.as_ref().is_some_and(|listener| is_own(listener.pid)) {
+                    let what = format!("{worker} leads to jackfield itself ({port})");
+                    checks.push(Check::warning("registry", what, format!("`rm {}`", file.display())));
+                } else if let Some(listener) = listener.filter(Listener::is_orphan) {
                     let what = format!("{worker} was left behind by its tool, and serves old code ({port})");
                     checks.push(Check::warning("registry", what, format!("`kill {}`", listener.pid)));
                 }
@@ -138,6 +148,12 @@ fn registry(folder: &Path) -> Vec<Check> {
     }
     if found.is_cut {
         let what = format!("{shown} has more than {} entries", registry::MAX_ENTRIES);
+        checks.push(Check::warning("registry", what, "remove what is left over"));
+    }
+    let more = checks.len().saturating_sub(SHOWN);
+    checks.truncate(SHOWN);
+    if more > 0 {
+        let what = format!("{more} more entries of {shown} lead nowhere, or cannot be used");
         checks.push(Check::warning("registry", what, "remove what is left over"));
     }
     let noun = if reached == 1 { "session" } else { "sessions" };

@@ -95,6 +95,10 @@ pub struct Daemon {
     changes: TaskTracker,
 }
 
+/// How long a name keeps its meaning after its session has ended. Whoever calls it meanwhile waits for its successor,
+/// and does not land in another scope.
+const REMEMBER: Duration = Duration::from_secs(90);
+
 /// How long a daemon stays that has nothing to do.
 const LINGER: Duration = Duration::from_secs(5);
 
@@ -168,6 +172,7 @@ impl Daemon {
                 sessions,
                 desk,
                 joined: Some(joined),
+                left: Vec::new(),
                 commands: queue,
                 stopping,
             },

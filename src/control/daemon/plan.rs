@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde_json::Value;
 
 use super::faces::Face;
-use crate::router::{Change, Class, Link, LinkName, Snapshot, Target};
+use crate::router::{Change, Class, Link, LinkName, Origin, Snapshot, Target};
 use crate::session::{Project, SessionName, SessionSpec};
 
 /// The steps around the start of new processes.
@@ -45,19 +45,10 @@ pub(super) fn plan(old: Option<&Project>, new: &Project, now: &Snapshot) -> Plan
     for name in gone.map(|link| &link.name).filter(|name| new.session(&name.session).is_some()) {
         plan.after.push(Change::DropLink(name.clone()));
     }
-    // Those that joined by themselves go by themselves, and so do fakes.
+    // Those that joined by themselves go by themselves, and so do fakes; guests are remembered for a while.
     let sessions = now.sessions();
-    let declared = sessions.iter().filter(|session| session.origin.is_declared());
+    let declared = sessions.iter().filter(|session| session.origin == Origin::Project);
     let gone = declared.map(|session| &session.name).filter(|name| new.session(name).is_none());
-    // One that an operator led somebody else's link to stays, down, as those do that joined.
-    let aimed = |name: &&SessionName| {
-        let mut links = now.links().into_iter();
-        links.any(|link| {
-            let is_own = new.session(&link.name.session).is_some() || link.name.session == **name;
-            !is_own && link.rule.is_none() && link.target.session() == *name
-        })
-    };
-    let gone = gone.filter(|name| !aimed(name));
     plan.after.extend(gone.cloned().map(Change::DropSession));
     let (had, has) = (old.map(faces).unwrap_or_default(), faces(new));
     plan.open = has.difference(&had).cloned().collect();
@@ -69,7 +60,7 @@ impl Plan {
     fn session(&mut self, spec: &SessionSpec, now: &Snapshot) {
         let session = spec.name.clone();
         let define = |classes, exports| Change::DefineSession { session: session.clone(), classes, exports };
-        let develop = spec.compiled.is_some().then(|| Change::Develop(spec.name.clone()));
+        let develop = spec.compiled.is_some().then(|| Change::Originate(spec.name.clone(), Origin::Dev));
         let wanted = classes(spec);
         let Some(known) = now.session(&spec.name) else {
             self.before.push(define(wanted, spec.exports.clone()));
@@ -115,6 +106,8 @@ impl Plan {
         if link.target.kind() != target.kind() {
             self.after.push(Change::DropLink(name.clone()));
             self.after.push(define(target));
+        } else if was.is_none() && *is_sought && link.rule.is_none() {
+            // A guest that comes again finds what an operator has chosen for it.
         } else if was.map(|was| &was.target) != Some(target) {
             self.after.push(define(target));
         } else if link.rule.is_some() {
@@ -128,15 +121,17 @@ impl Plan {
 }
 
 fn is_offered(target: &Target, project: &Project, now: &Snapshot) -> bool {
-    if now.session(target.session()).is_some_and(|session| !session.origin.is_declared()) {
+    let origin = now.session(target.session()).map(|session| session.origin);
+    if origin.is_some_and(|origin| !origin.is_declared()) {
         return true;
     }
-    project.session(target.session()).is_some_and(|spec| match target {
+    let Some(spec) = project.session(target.session()) else { return origin == Some(Origin::Dev) };
+    match target {
         Target::Entrypoint { entrypoint, .. } => {
             spec.exports.as_ref().is_none_or(|exports| exports.has_entrypoint(entrypoint.as_deref()))
         }
         Target::ActorClass { class, .. } => spec.classes.iter().any(|known| known.class == *class),
-    })
+    }
 }
 
 fn classes(spec: &SessionSpec) -> Vec<Class> {
@@ -206,7 +201,7 @@ pub(super) fn relinked(changes: &[Change], now: &Snapshot) -> Vec<LinkName> {
             }
             Change::DropSession(session) => names.extend(links_of(session, now)),
             Change::DefineSession { .. }
-            | Change::Develop(_)
+            | Change::Originate(..)
             | Change::DefineFake { .. }
             | Change::JoinSession(..)
             | Change::Adopt(_) => {}

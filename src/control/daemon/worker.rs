@@ -3,13 +3,14 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::REMEMBER;
 use super::audience::Audience;
 use super::faces::Faces;
 use super::joined::Joined;
@@ -18,8 +19,8 @@ use super::projects::Projects;
 use crate::control::problem::{Code, Problem};
 use crate::control::shape::{Reloaded, Stopped};
 use crate::control::told::Teller;
-use crate::router::{Links, Router, retarget};
-use crate::session::{Host, Project, RuntimeDir, Sessions, survey};
+use crate::router::{Change, Links, Origin, Router, Snapshot, retarget};
+use crate::session::{Host, Project, RuntimeDir, SessionName, Sessions, survey};
 
 /// Who asks waits for the answer, so this is the number of operators at a time.
 pub(super) const QUEUE: usize = 16;
@@ -49,6 +50,8 @@ pub struct Worker {
     pub(super) desk: Desk,
     /// What others started; it works beside all that is done here.
     pub(super) joined: Option<Joined>,
+    /// Sessions of guests that have left, and when.
+    pub(super) left: Vec<(SessionName, Instant)>,
     pub(super) commands: mpsc::Receiver<Command>,
     /// Cancelled when a stop is on its way, so that it need not wait for a reload.
     pub(super) stopping: CancellationToken,
@@ -75,7 +78,17 @@ impl Worker {
             beside.spawn(joined.run());
         }
         let mut stopped_for = Vec::new();
-        while let Some(command) = self.commands.recv().await {
+        loop {
+            let forget = self.left.first().map(|(_, left)| *left + REMEMBER);
+            let command = tokio::select! {
+                biased;
+                command = self.commands.recv() => command,
+                () = until(forget) => {
+                    self.forget();
+                    continue;
+                }
+            };
+            let Some(command) = command else { break };
             match command {
                 // Who asked may have gone; it is done all the same.
                 Command::Reload(reply) => {
@@ -159,6 +172,7 @@ impl Worker {
         let in_force = retarget(&self.desk.table, router, router, after, None, false).await?;
         close.iter().for_each(|face| self.desk.faces.close(face));
         let removed = self.sessions.take_down(&project);
+        self.remember(&removed, &project, &now);
         self.project.store(Arc::new(project));
         Ok(Reloaded {
             revision: in_force.revision,
@@ -167,6 +181,44 @@ impl Worker {
             removed,
             relinked: moved,
         })
+    }
+}
+
+impl Worker {
+    /// What guests leave behind keeps its name's meaning for a while, and may be anybody's.
+    fn remember(&mut self, removed: &[SessionName], project: &Project, now: &Snapshot) {
+        self.left.retain(|(session, _)| project.session(session).is_none());
+        let is_guest =
+            |session: &&SessionName| now.session(session).is_some_and(|known| known.origin == Origin::Dev);
+        for session in removed.iter().filter(is_guest) {
+            let change = Change::Originate(session.clone(), Origin::Left);
+            if let Err(error) = self.desk.table.change(vec![change], None) {
+                tracing::debug!(%session, %error, "a session whose command has ended is not let go");
+            }
+            self.left.push((session.clone(), Instant::now()));
+        }
+    }
+
+    /// Takes sessions away whose guests left long ago. One that somebody was linked to on purpose stays.
+    fn forget(&mut self) {
+        let is_due = |(_, left): &(SessionName, Instant)| left.elapsed() >= REMEMBER;
+        for (session, _) in self.left.extract_if(.., |left| is_due(left)).collect::<Vec<_>>() {
+            let known = self.desk.table.snapshot();
+            if known.session(&session).is_none_or(|known| known.origin != Origin::Left) {
+                continue;
+            }
+            if let Err(error) = self.desk.table.change(vec![Change::DropSession(session.clone())], None) {
+                tracing::debug!(%session, %error, "a session whose command has ended stays");
+            }
+        }
+    }
+}
+
+/// `None` is never.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
     }
 }
 

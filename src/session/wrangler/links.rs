@@ -2,12 +2,30 @@
 
 use serde_json::Value as Json;
 
-use super::text::Value;
+use super::text::{Field, Value, What};
 use super::worker::{Actor, Reading, Service, Worker};
+use crate::session::nearest::Nearest;
 use crate::session::project::Part;
 
+const SERVICE: [&str; 6] = ["binding", "service", "environment", "entrypoint", "props", "remote"];
+const TAIL: [&str; 2] = ["service", "environment"];
+const OBJECTS: [&str; 1] = ["bindings"];
+const OBJECT: [&str; 4] = ["name", "class_name", "script_name", "environment"];
+
 impl Reading<'_> {
+    /// Nothing is passed over, neither what is misspelt nor what is new.
+    fn know(&mut self, item: &Value, known: &[&str]) {
+        for Field { at, name, .. } in
+            item.fields().iter().filter(|field| !known.contains(&field.name.as_str()))
+        {
+            let what = format!("`{name}` is not known here");
+            let why = format!("fields of it: {}", known.join(", "));
+            self.problems.add_near(*at..*at, what, why, Nearest::of(name, known).0);
+        }
+    }
+
     pub(super) fn service(&mut self, item: &Value, worker: &mut Worker) {
+        self.know(item, &SERVICE);
         let text = |name: &str| item.get(name).and_then(Value::text).map(str::to_owned);
         let (Some(binding), Some(service)) = (text("binding"), text("service")) else {
             let why = "write { \"binding\": \"NAME\", \"service\": \"WORKER\" }";
@@ -29,6 +47,7 @@ impl Reading<'_> {
     }
 
     pub(super) fn tail(&mut self, item: &Value, worker: &mut Worker) {
+        self.know(item, &TAIL);
         let text = |name: &str| item.get(name).and_then(Value::text).map(str::to_owned);
         let Some(service) = text("service") else {
             let why = "write { \"service\": \"WORKER\" }";
@@ -53,7 +72,13 @@ impl Reading<'_> {
     /// The bindings of own classes, which are left to the compiler; the others become links.
     pub(super) fn durable_objects(&mut self, value: &Value, worker: &mut Worker) -> Json {
         let mut own = Vec::new();
+        if !matches!(value.what, What::Table(_)) {
+            let why = "write { \"bindings\": [ … ] }";
+            self.problem(value.at, "`durable_objects` is no table of bindings", why);
+        }
+        self.know(value, &OBJECTS);
         for item in value.get("bindings").map(Value::items).unwrap_or_default() {
+            self.know(item, &OBJECT);
             let text = |name: &str| item.get(name).and_then(Value::text).map(str::to_owned);
             let script = text("script_name");
             let foreign = script.filter(|script| script != worker.name.name());

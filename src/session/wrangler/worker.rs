@@ -79,7 +79,7 @@ impl Reading<'_> {
             );
             return None;
         };
-        let fields = self.in_force(config);
+        let fields = self.in_force(config)?;
         let fields: Vec<_> = fields.into_iter().filter(|field| self.is_wanted(field)).collect();
         let get = |name: &str| fields.iter().find(|field| field.name == name);
         let name = self.name(config, get("name"));
@@ -115,10 +115,10 @@ impl Reading<'_> {
     }
 
     /// The fields of the environment that is asked for, as wrangler inherits them.
-    fn in_force(&mut self, config: &Value) -> Vec<Field> {
+    fn in_force(&mut self, config: &Value) -> Option<Vec<Field>> {
         let all = config.fields();
         let Some(wanted) = self.environment else {
-            return all.iter().filter(|field| field.name != "env").cloned().collect();
+            return Some(all.iter().filter(|field| field.name != "env").cloned().collect());
         };
         let environments = config.get("env").map(Value::fields).unwrap_or_default();
         // As wrangler has it, a configuration without any has all of them, and the top level is what each says.
@@ -136,7 +136,7 @@ impl Reading<'_> {
             let what = format!("there is no environment `{wanted}`");
             let why = format!("environments of this file: {known}");
             self.problems.add_near(at..at, what, why, Nearest::of(&wanted, names).0);
-            return Vec::new();
+            return None;
         };
         let own = own.value.fields();
         let says = |name: &str| own.iter().any(|field| field.name == name);
@@ -152,7 +152,7 @@ impl Reading<'_> {
             }
             fields.push(name);
         }
-        fields
+        Some(fields)
     }
 
     /// Says what nobody here can do with a field.
@@ -175,6 +175,13 @@ impl Reading<'_> {
         let what = format!("`{name}` is no field that this jackfield knows");
         self.problems.add_near(*at..*at, what, way_out, Nearest::of(&name, known).0);
         false
+    }
+
+    fn list<'v>(&mut self, name: &str, value: &'v Value) -> &'v [Value] {
+        if !matches!(value.what, What::List(_)) {
+            self.problem(value.at, format!("`{name}` is no list"), "write [ … ] around it");
+        }
+        value.items()
     }
 
     /// What is deployed is not reached from here, and an empty one in its place would be a surprise.
@@ -266,12 +273,12 @@ impl Reading<'_> {
         let flag = |name: &str, text: &str| format!("--{name}={text}");
         match name {
             "services" => {
-                for item in value.items() {
+                for item in self.list(name, value) {
                     self.service(item, worker);
                 }
             }
             "tail_consumers" => {
-                for item in value.items() {
+                for item in self.list(name, value) {
                     self.tail(item, worker);
                 }
             }

@@ -211,17 +211,52 @@ async fn a_worker_that_no_configuration_runs_may_join_later() {
     // Its sessions go with it, and those of the other command stay.
     api.signal(Signal::TERM);
     assert_eq!(api.code().await, 0);
-    loop {
-        let (_, told, _) = web.ask(&["ls", "--json"]).await;
-        if told["sessions"].as_array().unwrap().len() == 1 {
-            break;
-        }
-    }
+    until_down(&web, "api").await;
     let again = beside(&web, "api").await;
     assert_eq!(fetch(&web).await["count"], json!(2));
     drop(again);
     assert_eq!(web.ask(&["down", "--json"]).await.0, 0);
     assert_eq!(web.ended().await, 0);
+}
+
+/// Waits until a session is down.
+async fn until_down(up: &Up, session: &str) {
+    loop {
+        let (_, told, _) = up.ask(&["ls", "--json"]).await;
+        let rows = told["sessions"].as_array().unwrap();
+        if rows.iter().any(|row| row["session"] == session && row["state"] == "down") {
+            return;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_leaves_is_waited_for_and_nobody_else_is_called_instead() {
+    let web = dev(&BOTH, &["web"]).await;
+    let api = beside(&web, "api").await;
+    let other = folder(&[("api/wrangler.toml", API), ("api/index.ts", &API_MAIN.replace("v1 ", "other "))]);
+    let config = other.path().join("api").display().to_string();
+    let words = ["dev", "--json", config.as_str(), "--scope", "other"];
+    let mut elsewhere = Kept::start(&web.folder, &words);
+    elsewhere.event("ready").await;
+    assert_eq!(fetch(&web).await["api"], json!("v1 http://api/x"));
+    api.signal(Signal::TERM);
+    assert_eq!(api.code().await, 0);
+    until_down(&web, "api").await;
+    // Its name means what it meant, and the caller waits.
+    let (answer, _api) = tokio::join!(fetch(&web), beside(&web, "api"));
+    assert_eq!(answer["api"], json!("v1 http://api/x"));
+    // So it is with what an operator has chosen.
+    assert_eq!(web.ask(&["retarget", "web/API", "api@other"]).await.0, 0);
+    elsewhere.signal(Signal::KILL);
+    until_down(&web, "api@other").await;
+    let again = async {
+        let mut again = Kept::start(&web.folder, &words);
+        again.event("ready").await;
+        again
+    };
+    let (answer, _again) = tokio::join!(fetch(&web), again);
+    assert_eq!(answer["api"], json!("other http://api/x"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -15,7 +15,7 @@ const HEAD: &str = r#""name": "web", "main": "src/index.ts", "compatibility_date
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_serves_is_named_with_its_place() {
     let jsonc = |rest: &str| format!("{{\n  {HEAD},\n{rest}\n}}");
-    let cases: [(String, &[&str], &[&str]); 9] = [
+    let cases: [(String, &[&str], &[&str]); 10] = [
         (
             jsonc(r#"  "r2_buckets": [{ "binding": "B" }], "ai": {}, "nmae": 1"#),
             &[],
@@ -42,6 +42,17 @@ async fn what_nobody_serves_is_named_with_its_place() {
             ),
             &[],
             &["`dev.local_protocol` cannot be used", "this rule cannot be followed"],
+        ),
+        (
+            jsonc(
+                r#"  "services": { "binding": "K" }, "durable_objects": { "bindings": [{ "name": "A", "class": "B" }] }"#,
+            ),
+            &[],
+            &[
+                "wrangler.jsonc:3:15: `services` is no list",
+                "`class` is not known here",
+                "did you mean `class_name`?",
+            ],
         ),
         (jsonc(r#"  "services": [{ "binding": "K" }]"#), &[], &["wrangler.jsonc:3:16", "not whole"]),
         (

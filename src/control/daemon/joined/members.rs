@@ -2,13 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::member::{Member, News, Source, What, follow};
 use super::names::{self, is_of_another_kind};
+use crate::control::daemon::REMEMBER;
 use crate::control::problem::{Code, Problem};
 use crate::registry::{Entry, Listing};
 use crate::router::{Change, ChangeError, Links};
@@ -16,10 +17,6 @@ use crate::session::{Generation, Listener, SessionName, SessionSink, SessionStat
 
 /// How many workers of one registry are followed. Each costs a task, and in every caller's registry a listening socket.
 const FOLLOWED: usize = 256;
-
-/// How long a name keeps its meaning after its session has ended. Whoever calls it meanwhile waits for its successor,
-/// and does not land in another scope.
-const REMEMBER: Duration = Duration::from_secs(90);
 
 /// All that joined, and what makes sessions of them.
 pub(super) struct Members {
@@ -218,6 +215,10 @@ impl Members {
             member.ended = match what {
                 What::Up { .. } => None,
                 What::Ended(_) => Some(Instant::now()),
+                // One that nobody ever listens behind is forgotten like one that has ended.
+                What::Missing(_) if member.source == Source::Attached => {
+                    member.ended.or_else(|| Some(Instant::now()))
+                }
                 What::Missing(_) => member.ended,
             };
             let Some(session) = &member.session else { continue };

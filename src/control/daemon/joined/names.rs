@@ -1,6 +1,6 @@
 //! What a worker that joined is called as a session.
 
-use crate::router::Snapshot;
+use crate::router::{Origin, Snapshot};
 use crate::session::name::MAX_PART;
 use crate::session::{NameError, SessionName};
 
@@ -21,9 +21,9 @@ pub(super) fn free(
     Ok(free)
 }
 
-/// Whether the name belongs to a session that did not join.
+/// Whether the name belongs to a session that did not join. What a guest has left behind is anybody's.
 pub(super) fn is_of_another_kind(table: &Snapshot, name: &SessionName) -> bool {
-    table.session(name).is_some_and(|session| !session.origin.is_joined())
+    table.session(name).is_some_and(|session| !session.origin.is_joined() && session.origin != Origin::Left)
 }
 
 /// A scope with a number behind it, which is no longer than a scope may be.
@@ -36,7 +36,7 @@ fn numbered(scope: &str, number: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::router::{Change, Links, Origin};
+    use crate::router::{Change, Links};
 
     #[test]
     fn a_number_tells_those_apart_who_would_have_the_same_name() {

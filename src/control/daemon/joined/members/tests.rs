@@ -112,6 +112,6 @@ async fn a_session_that_somebody_else_has_dropped_is_forgotten() {
 /// As if all that has ended had done so long ago.
 fn age(members: &mut Members) {
     for member in &mut members.all {
-        member.ended = member.ended.and_then(|ended| ended.checked_sub(REMEMBER));
+        member.ended = member.ended.and_then(|ended| ended.checked_sub(crate::control::daemon::REMEMBER));
     }
 }
