@@ -68,20 +68,24 @@ impl Projects {
         self.guests.values().flat_map(of_guest).collect()
     }
 
-    /// Refuses names that others have: another guest, the own project, or a session that runs by itself.
+    /// Refuses names that others have: another guest, the own project, or a session that runs by itself and does not
+    /// give way, as it does to the own project. `None` is that.
     ///
     /// # Errors
     /// Each name, with its place.
-    pub(super) fn admit(&self, number: u64, project: &Project, now: &Snapshot) -> Result<(), ProjectError> {
-        let others = self.guests.iter().filter(|(other, _)| **other != number);
-        let others: Vec<_> = others
-            .map(|(_, guest)| &guest.project)
-            .chain([&self.own])
-            .flat_map(|all| &all.sessions)
-            .collect();
+    pub(super) fn admit(
+        &self,
+        number: Option<u64>,
+        project: &Project,
+        now: &Snapshot,
+    ) -> Result<(), ProjectError> {
+        let guests = self.guests.iter().filter(|(other, _)| Some(**other) != number);
+        let own = number.is_some().then_some(&self.own);
+        let others: Vec<_> =
+            guests.map(|(_, guest)| &guest.project).chain(own).flat_map(|all| &all.sessions).collect();
         let mut problems = Vec::new();
         for name in project.sessions.iter().map(|spec| &spec.name) {
-            let joined = now.session(name).is_some_and(|session| {
+            let joined = number.and_then(|_| now.session(name)).is_some_and(|session| {
                 session.origin.is_joined() && matches!(session.state, SessionState::Up(_))
             });
             if joined || others.iter().any(|spec| spec.name == *name) {

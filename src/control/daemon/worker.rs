@@ -126,12 +126,13 @@ impl Worker {
     async fn reload(&mut self) -> Result<Reloaded, Problem> {
         let old = self.projects.own.clone();
         let project = load(old.file.clone()).await?;
+        self.projects.admit(None, &project, &self.desk.table.snapshot()).map_err(unchanged)?;
         let project = survey(&self.host, project, Some(&old)).await.map_err(unchanged)?;
         self.apply(self.projects.with_own(project)).await
     }
 
     async fn guest(&mut self, number: u64, project: Project, teller: Teller) -> Result<Reloaded, Problem> {
-        self.projects.admit(number, &project, &self.desk.table.snapshot())?;
+        self.projects.admit(Some(number), &project, &self.desk.table.snapshot())?;
         let project = survey(&self.host, project, self.projects.guest(number)).await?;
         self.apply(self.projects.with_guest(number, project, teller)).await
     }
@@ -182,9 +183,7 @@ impl Worker {
             relinked: moved,
         })
     }
-}
 
-impl Worker {
     /// What guests leave behind keeps its name's meaning for a while, and may be anybody's.
     fn remember(&mut self, removed: &[SessionName], project: &Project, now: &Snapshot) {
         self.left.retain(|(session, _)| project.session(session).is_none());

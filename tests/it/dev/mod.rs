@@ -260,6 +260,18 @@ async fn who_leaves_is_waited_for_and_nobody_else_is_called_instead() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_project_file_leaves_a_guest_its_name() {
+    let web = dev(&BOTH, &["web"]).await;
+    let project = "[sessions.web]\nscript = \"w.js\"\ncompatibility_date = \"2026-11-01\"\n";
+    web.write("config/jackfield/jackfield.toml", project);
+    web.write("config/jackfield/w.js", "export default { fetch() { return new Response(); } };\n");
+    let (code, _, said) = web.ask(&["reload"]).await;
+    assert!(code == 2 && said.contains("jackfield.toml:1:11: session `web` runs already"), "{said}");
+    let (_, rows, _) = web.ask(&["ls", "--json"]).await;
+    assert_eq!(rows["sessions"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_of_one_name_are_told_apart_by_their_branches() {
     let mut web = dev(&BOTH, &["web", "api"]).await;
     let (code, _, said) = web.ask(&["dev", "api"]).await;
