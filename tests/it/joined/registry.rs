@@ -12,7 +12,7 @@ async fn a_command_keeps_its_exit_code_its_words_and_its_signals() {
     assert_eq!(code, 7, "{said}");
     let run = stage.run(&[]).await;
     run.signal(Signal::TERM);
-    assert_eq!(run.end().await, 128 + 15);
+    assert_eq!(run.ended().await, 128 + 15);
     let (code, _, said) = stage.ask(&["run", "--", "no-such-command"]).await;
     assert!(code == 1 && said.contains("no-such-command"), "{code} {said}");
     stage.down().await;

@@ -121,6 +121,13 @@ impl Run {
     /// Ends the command as the end of its input does, and waits for both.
     pub async fn end(mut self) -> i32 {
         drop(self.child.stdin.take());
+        self.ended().await
+    }
+
+    /// Waits for the end. The input stays open: its end would be another reason.
+    pub async fn ended(mut self) -> i32 {
+        // Waiting for a child closes its input.
+        let _input = self.child.stdin.take();
         let ended = tokio::time::timeout(up::DEADLINE, self.child.wait()).await.expect("it does not end");
         while self.lines.next_line().await.unwrap().is_some() {}
         ended.unwrap().code().unwrap()
