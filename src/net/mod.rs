@@ -4,6 +4,7 @@
 //! within one wake-up. There is no channel and no second task on the way of a frame.
 
 mod buffer;
+mod busy_poll;
 mod driver;
 mod endpoint;
 mod lifetime;

@@ -15,6 +15,8 @@ use rustix::net::{SendAncillaryBuffer, SendFlags, Shutdown, send, sendmsg, shutd
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
+use super::busy_poll;
+
 /// A peer that is gone is an error, not a signal. Where sends know no such flag, Rust's runtime ignores the signal.
 #[cfg(target_os = "linux")]
 const QUIETLY: SendFlags = SendFlags::NOSIGNAL;
@@ -84,6 +86,7 @@ impl Socket {
             let mut ready = ready!(self.reads.poll_read_ready(cx))?;
             match read(self.reads.get_ref()) {
                 Ok(read) => {
+                    busy_poll::read();
                     // Both epoll and kqueue report an edge again when more arrives, so a short read needs no second
                     // one to learn that the socket is empty.
                     if read > 0 && read < room {

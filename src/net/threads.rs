@@ -8,6 +8,8 @@ use futures::future::join_all;
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::CancellationToken;
 
+use super::busy_poll;
+
 /// The worker threads. Dropping them ends all tasks that still run on them.
 pub struct Threads {
     handles: Vec<Handle>,
@@ -29,7 +31,11 @@ impl Threads {
             handles.push(runtime.handle().clone());
             let stop = stop.clone();
             let name = format!("switch-{index}");
-            joins.push(thread::Builder::new().name(name).spawn(move || runtime.block_on(stop.cancelled()))?);
+            joins.push(
+                thread::Builder::new()
+                    .name(name)
+                    .spawn(move || runtime.block_on(busy_poll::until(stop.cancelled())))?,
+            );
         }
         Ok(Threads { handles, joins, next: AtomicUsize::new(0), stop })
     }
