@@ -20,9 +20,6 @@ const MAX_QUEUES: usize = 1_000;
 /// Where Miniflare takes schedules that other sessions fire.
 const ENTRY_SERVICE: &str = "core:entry";
 
-/// How Miniflare calls the service that takes the messages of a queue.
-const QUEUE_SERVICE: &str = "queues:queue:";
-
 /// What a worker of another session says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -97,7 +94,7 @@ impl Entry {
             Some(Value::String(text)) if is_plain(text) => Some(text.clone()),
             Some(_) => return Err(shape("`instanceId` is no plain text")),
         };
-        let others = queues.iter().map(|queue| format!("{QUEUE_SERVICE}{queue}"));
+        let others = queues.iter().map(|queue| Services::of_queue(queue));
         let others = others.chain([ENTRY_SERVICE.to_owned()]).collect();
         let services = Services { default, named, others };
         Ok(Self { debug_port: address.parse()?, services, queues, instance })

@@ -363,10 +363,12 @@ impl Draft {
             })
         });
         let origin = old.map(|old| old.origin).unwrap_or_default();
+        let queues = old.map(|old| old.queues.clone()).unwrap_or_default();
         let session = Session {
             name: name.clone(),
             classes: classes.into(),
             exports,
+            queues,
             origin,
             fake: None,
             state,

@@ -32,15 +32,21 @@ impl Choice {
         name: &str,
         sessions: impl Iterator<Item = &'a SessionName> + Clone,
     ) -> Self {
-        let mut found: Vec<_> = sessions.clone().filter(|session| session.name() == name).cloned().collect();
-        if let Some(own) = found.iter().find(|session| session.scope() == caller.scope()) {
-            return Self::SameScope(own.clone());
-        }
+        let found = sessions.clone().filter(|session| session.name() == name).cloned().collect();
+        Self::among(caller, found)
+            .unwrap_or_else(|| Self::Missing(Nearest::of(&name, sessions.map(SessionName::name))))
+    }
+
+    /// Chooses among those that are all meant, if there are any.
+    pub(super) fn among(caller: &SessionName, mut found: Vec<SessionName>) -> Option<Self> {
         found.sort();
+        if let Some(own) = found.iter().find(|session| session.scope() == caller.scope()) {
+            return Some(Self::SameScope(own.clone()));
+        }
         match found.len() {
-            0 => Self::Missing(Nearest::of(&name, sessions.map(SessionName::name))),
-            1 => Self::Only(found.swap_remove(0)),
-            _ => Self::Ambiguous(found),
+            0 => None,
+            1 => Some(Self::Only(found.swap_remove(0))),
+            _ => Some(Self::Ambiguous(found)),
         }
     }
 

@@ -37,6 +37,8 @@ pub struct Session {
     pub classes: Arc<[Class]>,
     /// What its script exports, where that is known.
     pub exports: Option<Arc<Exports>>,
+    /// The queues that it consumes, as far as it was seen to run.
+    pub queues: Arc<[String]>,
     /// How it came here.
     pub origin: Origin,
     /// The file that it answers by, if it is a fake.
@@ -184,6 +186,23 @@ impl Snapshot {
         let is_up = |session: &&Arc<Session>| matches!(session.state, SessionState::Up(_));
         let alike = |session: &&Arc<Session>| session.name.name() == target.name() && session.name != *target;
         self.sessions().into_iter().filter(is_up).find(alike).map(|session| session.name.clone())
+    }
+
+    /// The session that gets what `sender` sends to a queue: chosen among its consumers as among sessions of one name.
+    pub(in crate::router) fn consumer(
+        &self,
+        sender: &SessionName,
+        queue: &str,
+    ) -> Result<SessionName, String> {
+        let consumes = |session: &&Arc<Session>| {
+            session.name != *sender && session.queues.iter().any(|known| known == queue)
+        };
+        let all = self.sessions.values().filter(consumes).map(|session| session.name.clone()).collect();
+        match Choice::among(sender, all) {
+            Some(Choice::SameScope(session) | Choice::Only(session)) => Ok(session),
+            Some(choice) => Err(format!("Which session consumes the queue {queue} is not clear: {choice}.")),
+            None => Err(format!("No session consumes the queue {queue}.")),
+        }
     }
 
     /// Whether new events go to a generation with this debug port.
@@ -356,7 +375,12 @@ impl SessionSink for Links {
         let Some(session) = before.sessions.get(name) else { return };
         let mut after = Snapshot::clone(&before);
         after.revision = before.revision.next();
-        let session = Session { state, since: SystemTime::now(), ..Session::clone(session) };
+        let queues = match &state {
+            SessionState::Up(generation) => generation.services.queues().map(str::to_owned).collect(),
+            // What it consumes waits for it, as everything does.
+            SessionState::Starting | SessionState::Down { .. } => session.queues.clone(),
+        };
+        let session = Session { state, queues, since: SystemTime::now(), ..Session::clone(session) };
         after.sessions.insert(name.clone(), Arc::new(session));
         // This is the news that was waited for.
         after.doubted.retain(|doubt| doubt.session != *name);

@@ -122,11 +122,7 @@ impl Host {
             number: 0,
             pid: 0,
             debug_port: self.runtime.debug_socket(&spec.name, start).into(),
-            services: Services {
-                default: spec.front(),
-                named: spec.service(),
-                others: vec![FIRE.to_owned()],
-            },
+            services: Services { default: spec.front(), named: spec.service(), others: others(spec) },
             http_sockets: wiring.http_sockets.iter().cloned().collect(),
             front_socket: Some(self.runtime.front_socket(&spec.name, start)),
             cf_header: wiring.cf_header.clone(),
@@ -155,6 +151,13 @@ impl Host {
         }
         Ok(folder)
     }
+}
+
+/// The helper beside the worker, and what takes messages of others.
+fn others(spec: &SessionSpec) -> Vec<String> {
+    let queues = spec.compiled.iter().filter_map(|compiled| compiled.queues.as_ref());
+    let consumed = queues.flat_map(|queues| queues.consumers.keys());
+    consumed.map(|queue| Services::of_queue(queue)).chain([FIRE.to_owned()]).collect()
 }
 
 /// workerd leaves its socket files behind.

@@ -39,6 +39,9 @@ impl Generation {
     }
 }
 
+/// What the service is called that takes the messages of a queue, before the queue's name: as Miniflare has it.
+const QUEUE: &str = "queues:queue:";
+
 /// The names of a worker among the services of its process. Other tools put services of their own before the default
 /// export: for static assets, say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +67,21 @@ impl Services {
             None | Some("default") => &self.default,
             Some(_) => &self.named,
         }
+    }
+
+    /// The service that takes the messages of a queue.
+    pub fn of_queue(queue: &str) -> String {
+        format!("{QUEUE}{queue}")
+    }
+
+    /// The queue whose messages a service takes.
+    pub fn queue_of(service: &str) -> Option<&str> {
+        service.strip_prefix(QUEUE)
+    }
+
+    /// The queues that are consumed there.
+    pub fn queues(&self) -> impl Iterator<Item = &str> {
+        self.others.iter().filter_map(|service| Self::queue_of(service))
     }
 
     /// Whether workers of other sessions may call that service by its own name.

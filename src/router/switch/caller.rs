@@ -141,7 +141,14 @@ impl Caller {
             (Err(reason), _) => Err(reason),
             (Ok(_), Object::Entry(_)) => Err(Exception::failed("Method not implemented.")),
         };
-        match made {
+        let found = made.and_then(|mut entry| {
+            if let Some(queue) = entry.queue() {
+                let consumer = self.shared.links.load().consumer(&entry.link.session, queue);
+                entry.link = LinkName::direct(consumer.map_err(Exception::failed)?);
+            }
+            Ok(entry)
+        });
+        match found {
             Ok(mut entry) => {
                 if entry.link.is_direct() {
                     // Who types a name may leave the scope out.

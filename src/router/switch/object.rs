@@ -8,7 +8,7 @@ use crate::router::LinkName;
 use crate::rpc::{Budget, CallId, Engine};
 use crate::schema::rpc_capnp::message;
 use crate::schema::worker_interface_capnp::{workerd_bootstrap, workerd_debug_port};
-use crate::session::SessionName;
+use crate::session::{SessionName, state};
 use crate::wire::build::Content;
 use crate::wire::exception::{Exception, Kind};
 
@@ -29,7 +29,7 @@ pub(super) enum Object {
 /// What the services of a debug port are.
 #[derive(Debug, Clone)]
 pub(super) enum Services {
-    /// The links of a calling session, by their bindings.
+    /// The links of a calling session, by their bindings; and whoever consumes a queue, by what its service is called.
     LinksOf(SessionName),
     /// One link, whatever a service is called: what stands in the registry of a session that joined leads here. Their
     /// names say which of the target's services is meant; see [`Asked::Entrypoint`].
@@ -46,7 +46,8 @@ impl Services {
                 Some(service).filter(|name| !matches!(*name, DEFAULT_SERVICE | NAMED_SERVICE))
             }
             Services::Sessions => service.split_once('/').map(|(_, name)| name),
-            Services::LinksOf(_) => None,
+            // What is sent to a queue goes to whoever consumes it, by no link.
+            Services::LinksOf(_) => Some(service).filter(|name| state::Services::queue_of(name).is_some()),
         }
     }
 
@@ -94,6 +95,13 @@ impl Entry {
     /// The link's own target, as it is.
     pub fn of(link: LinkName) -> Self {
         Entry { link, asked: Asked::Entrypoint { name: None, props: None, service: None } }
+    }
+}
+
+impl Entry {
+    /// The queue to which a session sends, whoever consumes it.
+    pub(super) fn queue(&self) -> Option<&str> {
+        state::Services::queue_of(&self.link.binding)
     }
 }
 

@@ -17,6 +17,7 @@ mod at {
     pub(super) const WORKER_BINDINGS: usize = 3;
     pub(super) const WORKER_STORAGE_KIND: usize = 1;
     pub(super) const WORKER_TAILS: usize = 10;
+    pub(super) const WORKER_STREAMING_TAILS: usize = 11;
     pub(super) const BINDING_NAME: usize = 0;
     pub(super) const BINDING_KIND: usize = 0;
     pub(super) const DISK_PATH: usize = 0;
@@ -35,8 +36,8 @@ const VALUES: [u16; 2] = [2, 4];
 const STORAGE_IN_MEMORY: u16 = 1;
 const STORAGE_ON_DISK: u16 = 2;
 
-/// Adds the services, sockets, bindings, ears and modules of `ours`, in which the worker has the name that it has in the
-/// compiled configuration. `is_trial` keeps everything in memory.
+/// Adds the services, sockets, bindings, ears and modules of `ours`, in which a worker that is to be added to has the name
+/// that it has in the compiled configuration. `is_trial` keeps everything in memory.
 pub(super) fn graft(compiled: &Compiled, ours: &[u8], is_trial: bool) -> Result<Vec<u8>, TreeError> {
     let (mut base, mut ours) = (tree::read(&compiled.message)?, tree::read(ours)?);
     let (Some(root), Some(added)) = (base.as_struct(), ours.as_struct()) else {
@@ -44,8 +45,6 @@ pub(super) fn graft(compiled: &Compiled, ours: &[u8], is_trial: bool) -> Result<
     };
     let sockets = std::mem::take(added.slot(at::CONFIG_SOCKETS).unwrap_or(&mut Node::Null));
     let mut added = take_list(added, at::CONFIG_SERVICES);
-    let own = added.iter().position(|service| is_named(service, at::SERVICE_NAME, &compiled.service));
-    let own = own.map(|index| added.remove(index));
     let mut services = take_list(root, at::CONFIG_SERVICES);
     if is_trial {
         let clock = format!("{}{CLOCK}", compiled.service);
@@ -55,17 +54,14 @@ pub(super) fn graft(compiled: &Compiled, ours: &[u8], is_trial: bool) -> Result<
         if is_trial {
             keep_in_memory(service);
         }
-        if is_named(service, at::SERVICE_NAME, &compiled.service)
-            && let (Some(worker), Some(mut own)) = (body(service, KIND_WORKER), own.clone())
-            && let Some(own) = body(&mut own, KIND_WORKER)
+        let name = service.pointer(at::SERVICE_NAME).as_text().unwrap_or_default();
+        let own = added.iter().position(|added| is_named(added, at::SERVICE_NAME, name));
+        if let Some(mut own) = own.map(|index| added.remove(index))
+            && let (Some(worker), Some(own)) = (body(service, KIND_WORKER), body(&mut own, KIND_WORKER))
         {
             add_to_worker(worker, own);
         }
     }
-    added.retain(|one| {
-        let name = one.pointer(at::SERVICE_NAME).as_text().unwrap_or_default();
-        !services.iter().any(|service| is_named(service, at::SERVICE_NAME, name))
-    });
     services.append(&mut added);
     root.set(at::CONFIG_SERVICES, Node::Structs(services));
     root.set(at::CONFIG_SOCKETS, sockets);
@@ -106,10 +102,12 @@ fn add_to_worker(worker: &mut Struct, own: &mut Struct) {
     });
     bindings.append(&mut added);
     worker.set(at::WORKER_BINDINGS, Node::Structs(bindings));
-    let mut tails = take_list(worker, at::WORKER_TAILS);
-    tails.append(&mut take_list(own, at::WORKER_TAILS));
-    if !tails.is_empty() {
-        worker.set(at::WORKER_TAILS, Node::Structs(tails));
+    for ears in [at::WORKER_TAILS, at::WORKER_STREAMING_TAILS] {
+        let mut all = take_list(worker, ears);
+        all.append(&mut take_list(own, ears));
+        if !all.is_empty() {
+            worker.set(ears, Node::Structs(all));
+        }
     }
 }
 
@@ -152,6 +150,7 @@ mod tests {
         built.reborrow().init_modules(1).get(0).set_name("module");
         built.reborrow().init_bindings(1).get(0).set_name("binding");
         built.reborrow().init_tails(1).get(0).set_name("tail");
+        built.reborrow().init_streaming_tails(1).get(0).set_name("ear");
         built.reborrow().init_durable_object_storage().set_local_disk("disk");
         services.get(1).init_disk().set_path("/a/b");
         let mut node = tree::read(&capnp::serialize::write_message_to_words(&message)).unwrap();
@@ -165,6 +164,7 @@ mod tests {
         assert!(is_named(&take_list(built, at::WORKER_MODULES)[0], 0, "module"));
         assert!(is_named(&take_list(built, at::WORKER_BINDINGS)[0], at::BINDING_NAME, "binding"));
         assert!(is_named(&take_list(built, at::WORKER_TAILS)[0], 0, "tail"));
+        assert!(is_named(&take_list(built, at::WORKER_STREAMING_TAILS)[0], 0, "ear"));
     }
 
     #[test]

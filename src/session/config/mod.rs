@@ -7,9 +7,12 @@
 //! | `jackfield:actor:SESSION/BINDING` | a stand-in for the class behind an actor link (see `workers/actor-proxy`) |
 //! | `jackfield:state` | the folder of stored objects |
 //! | `jackfield:fire` | what sends the worker schedules and queue messages (see `workers/fire`) |
+//! | `jackfield:post` | what brings its messages to queues that others consume (see `workers/post`) |
+//! | `queues:queue:QUEUE` | where others send what it consumes |
 //! | `internet` | what `fetch` of the user's worker reaches |
 
 mod graft;
+mod queues;
 mod slots;
 mod worker;
 
@@ -83,6 +86,7 @@ pub(super) fn build_all(sessions: &[(&SessionSpec, &Wiring)]) -> capnp::Result<V
             + session.0.actors.len()
             + usize::from(stores(session))
             + usize::from(has_fire(session.0, session.1))
+            + queues::count(session.0, session.1)
     };
     let count = 1 + sessions.iter().map(services_of).sum::<usize>();
     let mut services = Slots::new(root.reborrow().init_services(size(count)?));
@@ -128,6 +132,7 @@ fn add_services(
         fire.set_name(FIRE);
         worker::fire(spec, fire.init_worker())?;
     }
+    queues::add(spec, wiring, services)?;
     if let (true, Some(folder)) = (stored, &wiring.state_folder) {
         let mut disk = services.next()?;
         disk.set_name(STATE);

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::slots::{Slots, named, size};
 use super::{STATE, actor_service, address, link_service};
 use crate::schema::workerd_config_capnp::{config, worker};
-use crate::session::project::{ActorLink, Module, ModuleKind, SessionSpec, Storage, Var};
+use crate::session::project::{ActorLink, Ear, Module, ModuleKind, SessionSpec, Storage, Var};
 
 /// The module text of the stand-in.
 const ACTOR_PROXY: &str = include_str!("../../../workers/actor-proxy/index.js");
@@ -14,7 +14,7 @@ const ACTOR_PROXY_CLASS: &str = "ActorProxy";
 /// The module text of what sends schedules and queue messages.
 const FIRE: &str = include_str!("../../../workers/fire/index.js");
 /// Gives service bindings the methods for that.
-const EXTRA_HANDLERS: &str = "service_binding_extra_handlers";
+pub(super) const EXTRA_HANDLERS: &str = "service_binding_extra_handlers";
 /// The compatibility date of workers of our own: the newest that the pinned workerd and its near predecessors take.
 pub(super) const OWN_DATE: &str = "2026-11-01";
 
@@ -43,17 +43,22 @@ pub(super) fn user_worker(
         (false, false) => storage.set_in_memory(()),
         (false, true) => storage.set_none(()),
     }
-    let tails: Vec<_> = spec.services.iter().filter(|link| link.is_tail).collect();
-    let mut list = worker.reborrow().init_tails(size(tails.len())?);
-    for (index, link) in tails.iter().enumerate() {
-        list.reborrow().get(size(index)?).set_name(link_service(&spec.name, &link.binding));
+    let ears = |ear| spec.services.iter().filter(move |link| link.ear == Some(ear));
+    let mut tails = Slots::new(worker.reborrow().init_tails(size(ears(Ear::Tail).count())?));
+    for link in ears(Ear::Tail) {
+        tails.next()?.set_name(link_service(&spec.name, &link.binding));
+    }
+    let count = size(ears(Ear::Streaming).count())?;
+    let mut streaming = Slots::new(worker.reborrow().init_streaming_tails(count));
+    for link in ears(Ear::Streaming) {
+        streaming.next()?.set_name(link_service(&spec.name, &link.binding));
     }
     bindings(spec, worker)
 }
 
 fn bindings(spec: &SessionSpec, worker: worker::Builder<'_>) -> capnp::Result<()> {
     let own = spec.classes.iter().filter_map(|class| Some((class.binding.as_ref()?, class)));
-    let services = spec.services.iter().filter(|link| !link.is_tail);
+    let services = spec.services.iter().filter(|link| link.ear.is_none());
     let count = spec.vars.len() + services.clone().count() + spec.actors.len() + own.clone().count();
     let mut bindings = Slots::new(worker.init_bindings(size(count)?));
     for (name, var) in &spec.vars {
@@ -100,7 +105,7 @@ fn set_key(storage: &Storage, mut namespace: worker::durable_object_namespace::B
     }
 }
 
-fn set_flags(flags: &[String], worker: worker::Builder<'_>) -> capnp::Result<()> {
+pub(super) fn set_flags(flags: &[String], worker: worker::Builder<'_>) -> capnp::Result<()> {
     let mut list = worker.init_compatibility_flags(size(flags.len())?);
     for (index, flag) in flags.iter().enumerate() {
         list.set(size(index)?, flag);

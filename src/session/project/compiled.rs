@@ -3,7 +3,20 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use serde_json::{Map, Value};
+
 use crate::session::source_map::SourceMap;
+
+/// The queues that a worker sends to and consumes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Queues {
+    /// The service that keeps their messages.
+    pub broker: String,
+    /// What it is told of their consumers, by the queues' names.
+    pub consumers: Map<String, Value>,
+    /// Those that the worker does not consume itself.
+    pub foreign: BTreeSet<String>,
+}
 
 /// A configuration for workerd, to which ours is added.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,6 +35,8 @@ pub struct Compiled {
     pub main: PathBuf,
     /// The files that it was made of.
     pub inputs: BTreeSet<PathBuf>,
+    /// Its queues, if there are any.
+    pub queues: Option<Queues>,
     /// From the main module back to its sources.
     pub source_map: Option<SourceMap>,
     /// Where it keeps things.

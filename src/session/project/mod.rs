@@ -22,7 +22,7 @@ use std::sync::Arc;
 use super::exports::Exports;
 use super::name::SessionName;
 
-pub use compiled::Compiled;
+pub use compiled::{Compiled, Queues};
 pub(in crate::session) use places::position;
 pub use places::{Part, Places, Position};
 pub(in crate::session) use problem::Problems;
@@ -121,6 +121,15 @@ pub enum Storage {
     Ephemeral,
 }
 
+/// How a worker hears what another one does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ear {
+    /// Once it is over: what `tail_consumers` are.
+    Tail,
+    /// While it happens: what `streaming_tail_consumers` are.
+    Streaming,
+}
+
 /// A binding that leads to an entrypoint of a session.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServiceLink {
@@ -134,8 +143,8 @@ pub struct ServiceLink {
     pub props: Option<serde_json::Map<String, serde_json::Value>>,
     /// Whether callers that say props of their own, over a debug port, are believed.
     pub accepts_props: bool,
-    /// Whether it is no binding, and takes what the session's tail consumers are told.
-    pub is_tail: bool,
+    /// No binding, but an ear for what the session does.
+    pub ear: Option<Ear>,
 }
 
 /// A binding that leads to a Durable Object class of a session.

@@ -209,7 +209,7 @@ impl Resolver<'_> {
             entrypoint,
             props: raw.props,
             accepts_props: raw.accept_props,
-            is_tail: false,
+            ear: None,
         })
     }
 

@@ -21,7 +21,7 @@ pub(super) const COMPILED: [&str; 16] = [
 ];
 
 /// These we read ourselves.
-pub(super) const OWN: [&str; 14] = [
+pub(super) const OWN: [&str; 15] = [
     "alias",
     "define",
     "dev",
@@ -33,6 +33,7 @@ pub(super) const OWN: [&str; 14] = [
     "rules",
     "secrets",
     "services",
+    "streaming_tail_consumers",
     "tail_consumers",
     "tsconfig",
     "version_metadata",
@@ -70,7 +71,7 @@ pub(super) const LEFT_OUT: [&str; 27] = [
 ];
 
 /// A worker that has these would not find what it asks for, and nobody here can give it.
-pub(super) const REFUSED: [(&str, &str); 43] = [
+pub(super) const REFUSED: [(&str, &str); 42] = [
     ("agent_memory", NO_SERVICE),
     ("ai", NO_SERVICE),
     ("ai_search", NO_SERVICE),
@@ -103,7 +104,6 @@ pub(super) const REFUSED: [(&str, &str); 43] = [
     ("send_email", NO_SIMULATOR),
     ("site", "write `assets` instead of it"),
     ("stream", NO_SERVICE),
-    ("streaming_tail_consumers", "write `tail_consumers` instead of it"),
     ("text_blobs", OLD_FORMAT),
     ("type", OLD_FORMAT),
     ("unsafe", NO_SERVICE),

@@ -5,10 +5,11 @@ use serde_json::Value as Json;
 use super::text::{Field, Value, What};
 use super::worker::{Actor, Reading, Service, Worker};
 use crate::session::nearest::Nearest;
-use crate::session::project::Part;
+use crate::session::project::{Ear, Part};
 
 const SERVICE: [&str; 6] = ["binding", "service", "environment", "entrypoint", "props", "remote"];
 const TAIL: [&str; 2] = ["service", "environment"];
+const STREAMING_TAIL: [&str; 1] = ["service"];
 const OBJECTS: [&str; 1] = ["bindings"];
 const OBJECT: [&str; 4] = ["name", "class_name", "script_name", "environment"];
 
@@ -43,20 +44,24 @@ impl Reading<'_> {
         };
         worker.places.push((Part::Target(binding.clone()), item.at));
         let entrypoint = text("entrypoint").filter(|name| name != "default");
-        worker.services.push(Service { binding, worker: service, entrypoint, props, is_tail: false });
+        worker.services.push(Service { binding, worker: service, entrypoint, props, ear: None });
     }
 
-    pub(super) fn tail(&mut self, item: &Value, worker: &mut Worker) {
-        self.know(item, &TAIL);
+    pub(super) fn tail(&mut self, item: &Value, ear: Ear, worker: &mut Worker) {
+        let (known, before) = match ear {
+            Ear::Tail => (&TAIL[..], "tail"),
+            Ear::Streaming => (&STREAMING_TAIL[..], "streaming-tail"),
+        };
+        self.know(item, known);
         let text = |name: &str| item.get(name).and_then(Value::text).map(str::to_owned);
         let Some(service) = text("service") else {
             let why = "write { \"service\": \"WORKER\" }";
             return self.problem(item.at, "this tail consumer has no service", why);
         };
         let service = text("environment").map_or(service.clone(), |other| format!("{service}-{other}"));
-        let binding = format!("tail-{service}");
+        let binding = format!("{before}-{service}");
         // Told once, however often it asks.
-        if worker.services.iter().any(|known| known.is_tail && known.binding == binding) {
+        if worker.services.iter().any(|known| known.ear == Some(ear) && known.binding == binding) {
             return;
         }
         worker.places.push((Part::Target(binding.clone()), item.at));
@@ -65,7 +70,7 @@ impl Reading<'_> {
             worker: service,
             entrypoint: None,
             props: None,
-            is_tail: true,
+            ear: Some(ear),
         });
     }
 

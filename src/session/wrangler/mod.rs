@@ -10,6 +10,7 @@ mod fields;
 mod lasting;
 mod links;
 mod request;
+mod seen;
 mod spec;
 mod text;
 mod vars;
@@ -185,7 +186,7 @@ fn local_vars(worker: &Worker, mut values: BTreeMap<String, String>) -> Vec<(Str
     }
     // Only values take the place of values.
     let is_link = |name: &String| {
-        worker.services.iter().any(|link| !link.is_tail && link.binding == *name)
+        worker.services.iter().any(|link| link.ear.is_none() && link.binding == *name)
             || worker.actors.iter().any(|link| link.binding == *name)
     };
     values.retain(|name, _| !is_link(name));

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use super::compile::{self, Output};
 use super::lasting::Lasting;
+use super::seen::Seen;
 use super::{Config, Read, Request};
-use crate::schema::workerd_config_capnp::{config, service, worker as config_worker};
 use crate::session::name::SessionName;
 use crate::session::project::{
-    ActorLink, ClassSpec, Compiled, Part, Places, ProjectError, ServiceLink, SessionSpec, Storage, Var,
+    ActorLink, Compiled, Part, Places, ProjectError, ServiceLink, SessionSpec, Storage, Var,
 };
 use crate::session::source_map::SourceMap;
 
@@ -26,7 +26,7 @@ pub(super) fn session(
     let Read { config: Config { file, scope }, root, text, value: _, worker, mut vars } = one;
     let state = root.join(".wrangler/state/workerd");
     let service = worker.name.name().to_owned();
-    let seen = look(&output.message, &service).map_err(|error| ProjectError::Unreadable {
+    let seen = Seen::look(&output.message, &service).map_err(|error| ProjectError::Unreadable {
         file: file.clone(),
         source: std::io::Error::other(format!("workerd's compiler wrote what cannot be used: {error}")),
     })?;
@@ -50,6 +50,7 @@ pub(super) fn session(
         main_module: main_module.clone(),
         main: main.unwrap_or_default(),
         inputs,
+        queues: seen.queues,
         source_map: output.source_map.as_ref().and_then(|text| source_map(&main_module, text, &root)),
         state,
         keeps: seen.keeps,
@@ -78,7 +79,7 @@ pub(super) fn session(
             entrypoint: link.entrypoint,
             props: link.props,
             accepts_props: false,
-            is_tail: link.is_tail,
+            ear: link.ear,
         });
     }
     let mut actors = Vec::new();
@@ -137,60 +138,3 @@ pub(super) fn key_actors(sessions: &mut [SessionSpec]) {
 
 /// Files among the static ones that the compiler reads.
 const ASSET_RULES: [&str; 3] = [".assetsignore", "_headers", "_redirects"];
-
-/// What there is to know of a compiled configuration.
-struct Seen {
-    /// Empty if it has nothing but static files.
-    main_module: String,
-    modules: Vec<String>,
-    front: String,
-    classes: Vec<ClassSpec>,
-    keeps: bool,
-}
-
-fn look(message: &[u8], name: &str) -> capnp::Result<Seen> {
-    let limits = capnp::message::ReaderOptions { traversal_limit_in_words: None, ..Default::default() };
-    let reader = capnp::serialize::read_message_from_flat_slice(&mut &*message, limits)?;
-    let root = reader.get_root::<config::Reader<'_>>()?;
-    let front = match root.get_sockets()?.iter().next() {
-        Some(socket) => socket.get_service()?.get_name()?.to_str()?.to_owned(),
-        None => name.to_owned(),
-    };
-    let mut seen =
-        Seen { main_module: String::new(), modules: Vec::new(), front, classes: Vec::new(), keeps: false };
-    let mut found = false;
-    for one in root.get_services()? {
-        found |= one.get_name()?.to_str()? == seen.front;
-        match one.which() {
-            Ok(service::Disk(disk)) => seen.keeps |= disk?.get_writable(),
-            Ok(service::Worker(worker)) if one.get_name()?.to_str()? == name => {
-                look_at_worker(worker?, &mut seen)?;
-            }
-            _ => {}
-        }
-    }
-    match found {
-        true => Ok(seen),
-        false => Err(capnp::Error::failed(format!("there is no service `{name}` in it"))),
-    }
-}
-
-fn look_at_worker(worker: config_worker::Reader<'_>, seen: &mut Seen) -> capnp::Result<()> {
-    if let Ok(config_worker::Modules(modules)) = worker.which() {
-        for module in modules? {
-            seen.modules.push(module.get_name()?.to_str()?.to_owned());
-        }
-        seen.main_module = seen.modules.first().cloned().unwrap_or_default();
-    }
-    for namespace in worker.get_durable_object_namespaces()? {
-        use config_worker::durable_object_namespace::{EphemeralLocal, UniqueKey};
-        let storage = match namespace.which() {
-            Ok(UniqueKey(key)) => Storage::Stored { unique_key: key?.to_str()?.to_owned() },
-            Ok(EphemeralLocal(())) => Storage::Ephemeral,
-            Err(_) => continue,
-        };
-        let class = namespace.get_class_name()?.to_str()?.to_owned();
-        seen.classes.push(ClassSpec { class, storage, binding: None });
-    }
-    Ok(())
-}

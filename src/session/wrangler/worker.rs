@@ -10,7 +10,7 @@ use super::fields::{COMPILED, LEFT_OUT, NO_REMOTE, NOT_INHERITED, OWN, REFUSED};
 use super::text::{Field, Value, What};
 use crate::session::name::SessionName;
 use crate::session::nearest::Nearest;
-use crate::session::project::{Part, Problems};
+use crate::session::project::{Ear, Part, Problems};
 
 /// Extensions in which wrangler takes JSX, and esbuild by itself does not.
 const JSX_IN: [&str; 3] = [".js", ".mjs", ".cjs"];
@@ -47,7 +47,7 @@ pub(super) struct Service {
     pub(super) worker: String,
     pub(super) entrypoint: Option<String>,
     pub(super) props: Option<Map<String, Json>>,
-    pub(super) is_tail: bool,
+    pub(super) ear: Option<Ear>,
 }
 
 /// A binding to a Durable Object class of another worker.
@@ -277,9 +277,10 @@ impl Reading<'_> {
                     self.service(item, worker);
                 }
             }
-            "tail_consumers" => {
+            "tail_consumers" | "streaming_tail_consumers" => {
+                let ear = if name == "tail_consumers" { Ear::Tail } else { Ear::Streaming };
                 for item in self.list(name, value) {
-                    self.tail(item, worker);
+                    self.tail(item, ear, worker);
                 }
             }
             "define" | "alias" => {

@@ -1,6 +1,8 @@
 //! `jackfield dev`: wrangler projects on bare workerd, compiled, linked, reloaded, fired at.
 
+mod ears;
 mod fields;
+mod queues;
 mod refused;
 mod traces;
 

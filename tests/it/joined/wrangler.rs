@@ -3,6 +3,7 @@
 use super::stage::Stage;
 use super::tool::{Dev, STARTS_WITHIN, kill_below};
 use crate::support::npm::tools;
+use crate::support::up::Kept;
 
 pub const NEWEST: &str = "wrangler";
 const OLDEST: &str = "wrangler-4-84";
@@ -133,3 +134,42 @@ async fn a_wrangler_that_is_killed_is_missed_only_until_its_successor_listens() 
     drop((web, api, again));
     stage.down().await;
 }
+
+/// What each sends the other consumes.
+#[tokio::test(flavor = "multi_thread")]
+async fn queues_go_both_ways_between_a_wrangler_and_a_session_of_ours() {
+    let stage = Stage::new();
+    let config = |name: &str, to: &str, from: &str| {
+        format!(
+            r#"{{ "name": "{name}", "main": "i.js", "compatibility_date": "2026-03-01", "queues": {{
+              "producers": [ {{ "binding": "TO", "queue": "{to}" }} ],
+              "consumers": [ {{ "queue": "{from}", "max_batch_timeout": 0 }} ] }} }}"#
+        )
+    };
+    let ours = stage.folder.path().join("ours");
+    std::fs::create_dir(&ours).unwrap();
+    std::fs::write(ours.join("wrangler.jsonc"), config("ours", "back", "there")).unwrap();
+    std::fs::write(ours.join("i.js"), PING).unwrap();
+    let mut kept = Kept::start(&stage.folder, &["dev", "--json", "ours", "--scope", "x"]);
+    kept.event("ready").await;
+    let theirs = Dev::start(&stage, NEWEST, "x", &config("theirs", "there", "back"), ("i.js", PING)).await;
+    theirs.until("/", "again ping").await;
+    drop((theirs, kept));
+    stage.down().await;
+}
+
+const PING: &str = r#"
+const received = [];
+export default {
+  async fetch(request, env) {
+    if (received.length === 0) await env.TO.send("ping");
+    return new Response(received[0] ?? "nothing");
+  },
+  async queue(batch, env) {
+    for (const { body } of batch.messages) {
+      received.push(body);
+      if (body === "ping") await env.TO.send(`again ${body}`);
+    }
+  },
+};
+"#;

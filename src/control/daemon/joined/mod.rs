@@ -307,7 +307,7 @@ impl Joined {
                     member.worker == name || member.session.as_ref().is_some_and(|own| own.name() == name)
                 })
             };
-            let published = self.faces.publish(session, own, members, &table, &mut run.view);
+            let published = self.faces.publish(session, own, &table, &mut run.view);
             let error = published.err().map(|error| format!("{session}: {error}"));
             self.troubles.note(&source, Trouble::Write, error);
         }

@@ -5,7 +5,6 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::member::Member;
 use crate::registry::{Entry, View, check_worker_name};
 use crate::router::switch::{DEFAULT_SERVICE, NAMED_SERVICE};
 use crate::router::{self, Choice, LinkName, Router, Snapshot};
@@ -30,7 +29,6 @@ impl Faces {
         &mut self,
         caller: &SessionName,
         is_own: impl Fn(&str) -> bool,
-        members: &[Member],
         table: &Snapshot,
         view: &mut View,
     ) -> io::Result<()> {
@@ -46,7 +44,8 @@ impl Faces {
             if !self.open(&link, &path) {
                 continue;
             }
-            let queues = target(table, &link).map(|target| queues(members, &target)).unwrap_or_default();
+            let target = target(table, &link).and_then(|target| table.session(&target).cloned());
+            let queues = target.map(|target| target.queues.to_vec()).unwrap_or_default();
             let services = Services {
                 default: DEFAULT_SERVICE.to_owned(),
                 named: NAMED_SERVICE.to_owned(),
@@ -93,10 +92,4 @@ fn target(table: &Snapshot, link: &LinkName) -> Option<SessionName> {
     }
     let all = table.sessions();
     Choice::of(&link.session, &link.binding, all.iter().map(|session| &session.name)).session().cloned()
-}
-
-fn queues(members: &[Member], session: &SessionName) -> Vec<String> {
-    let member =
-        members.iter().find(|member| member.session.as_ref() == Some(session) && member.ended.is_none());
-    member.map(|member| member.entry.queues.clone()).unwrap_or_default()
 }
