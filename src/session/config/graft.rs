@@ -62,6 +62,8 @@ pub(super) fn graft(compiled: &Compiled, ours: &[u8], is_trial: bool) -> Result<
             add_to_worker(worker, own);
         }
     }
+    // Where there are only static files, there is no worker.
+    added.retain(|added| !is_named(added, at::SERVICE_NAME, &compiled.service));
     services.append(&mut added);
     root.set(at::CONFIG_SERVICES, Node::Structs(services));
     root.set(at::CONFIG_SOCKETS, sockets);
