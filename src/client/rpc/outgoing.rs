@@ -2,6 +2,7 @@
 
 use capnp::traits::Owned;
 use futures::TryStreamExt;
+use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::error::ValueError;
@@ -13,8 +14,8 @@ use super::streams::{take_near, take_readable, take_writable};
 use super::stub::Stub;
 use super::target::Object;
 use crate::client::body::Body;
-use crate::client::stream::Writer;
-use crate::net::local::{self, Caps, Pending};
+use crate::client::stream::{Reader, Writer};
+use crate::net::local::{self, Call, Caps, Pending};
 use crate::schema::worker_interface_capnp::js_value::external_pusher;
 use crate::schema::worker_interface_capnp::{StreamEncoding, js_value};
 use crate::wire::v8::{External, ExternalKind, JsValue, Limits, serialize_within};
@@ -111,27 +112,18 @@ impl Outgoing {
     }
 
     /// Whoever writes to a stream of another connection writes to us, and we to it.
-    fn pass_on(&mut self, (to, tie): (local::Stub, Tie), way: &Way<'_>) -> Result<Wire, ValueError> {
+    fn pass_on(&self, (to, tie): (local::Stub, Tie), way: &Way<'_>) -> Result<Wire, ValueError> {
         if way.tie.host().is_home_of(&to) {
             return Ok(Wire::Writable(to));
         }
         let kind = ExternalKind::WritableStream;
         let runtime = way.tie.host().runtime().ok_or(ValueError::NoRuntime(kind))?;
-        let (written, mut reader) = crate::client::stream::Reader::unserved();
-        let pass = async move {
-            let mut writer = Writer::new(to);
-            while let Ok(bytes) = reader.read().await {
-                let Some(bytes) = bytes else {
-                    let _ = writer.end().await;
-                    break;
-                };
-                if writer.write(bytes).await.is_err() {
-                    break;
-                }
-            }
+        let (written, reader, ended) = Reader::passing();
+        // It ends with whoever writes, who may have no more to do with the call by then.
+        runtime.spawn(async move {
+            pass(reader, Writer::new(to), ended).await;
             drop(tie);
-        };
-        self.pumps.push(AbortOnDropHandle::new(runtime.spawn(pass)));
+        });
         Ok(Wire::Writable(way.tie.host().serve(written)))
     }
 
@@ -196,6 +188,26 @@ async fn pump(mut body: Body, sink: local::Stub, pushed: Pending) {
     }
     let _ = writer.end().await;
     drop(pushed);
+}
+
+/// Passes a stream on to a far side, whose answer to its end is ours.
+async fn pass(mut reader: Reader, mut writer: Writer, ended: oneshot::Receiver<Call>) {
+    let refused = loop {
+        match reader.read().await {
+            Ok(Some(bytes)) => match writer.write(bytes).await {
+                Ok(()) => {}
+                Err(refused) => break refused,
+            },
+            Ok(None) => match (writer.end().await, ended.await) {
+                (Ok(()), Ok(end)) => return end.respond(local::Body::empty()),
+                (Err(refused), Ok(end)) => return end.fail(refused.exception().clone()),
+                (_, Err(_)) => return,
+            },
+            // Without its end the stream breaks off there, too.
+            Err(_) => return,
+        }
+    };
+    reader.refuse(refused.exception().clone());
 }
 
 /// Content of a message, with room for a value.

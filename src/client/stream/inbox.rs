@@ -14,6 +14,9 @@ use crate::wire::exception::{Exception, Kind};
 /// holds; who sends this much does not wait for answers, and is refused.
 const MOST_WAITING: usize = 16 << 20;
 
+/// What those are told who send to nobody.
+pub(super) const READER_GONE: &str = "The reader of the stream has gone.";
+
 /// What a piece counts for beside its content.
 const PIECE_BYTES: usize = 128;
 
@@ -157,7 +160,7 @@ impl<T> Inbox<T> {
 
 impl<T> Drop for Inbox<T> {
     fn drop(&mut self) {
-        self.refuse(Exception::disconnected("The reader of the stream has gone."));
+        self.refuse(Exception::disconnected(READER_GONE));
     }
 }
 

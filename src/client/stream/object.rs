@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use capnp::traits::HasTypeId;
+use tokio::sync::oneshot;
 
-use super::inbox::Feed;
+use super::inbox::{Feed, READER_GONE};
 use crate::net::local::{Body, Call, Handler, Pending, RpcError, Span, Stub};
 use crate::schema::byte_stream_capnp::byte_stream;
 use crate::wire::exception::Exception;
@@ -19,21 +20,32 @@ const ENDED: u16 = 0;
 const REACHED_LIMIT: u16 = 1;
 
 /// A ByteStream whose bytes come to us.
-pub(crate) struct Written(pub(super) Feed<Bytes>);
+pub(crate) struct Written {
+    pub(super) feed: Feed<Bytes>,
+    /// Takes the call that ends the stream, and answers it; else it is answered at once.
+    pub(super) end: Option<oneshot::Sender<Call>>,
+}
 
 impl Handler for Written {
     fn call(&mut self, call: Call) {
         match (call.interface, call.method) {
             (STREAM, WRITE) => {
                 if let Some((bytes, call)) = written(call) {
-                    feed(&self.0, bytes, call);
+                    feed(&self.feed, bytes, call);
                 }
             }
             (STREAM, END) => {
-                self.0.end();
-                call.respond(Body::empty());
+                self.feed.end();
+                match self.end.take() {
+                    None => call.respond(Body::empty()),
+                    Some(end) => {
+                        if let Err(call) = end.send(call) {
+                            call.fail(Exception::disconnected(READER_GONE));
+                        }
+                    }
+                }
             }
-            (STREAM, GET_SUBSTREAM) => substream(&self.0, call),
+            (STREAM, GET_SUBSTREAM) => substream(&self.feed, call),
             _ => call.unimplemented(),
         }
     }

@@ -3,6 +3,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
+use tokio::sync::oneshot;
 
 use super::error::StreamError;
 use super::inbox::{End, Inbox, inbox};
@@ -22,19 +23,27 @@ impl Reader {
     /// A new stream, and the capability to write to it: a ByteStream.
     pub fn new(peer: &Peer) -> (Stub, Reader) {
         let (feed, inbox) = inbox();
-        (peer.serve(Written(feed)), Reader { inbox })
+        (peer.serve(Written { feed, end: None }), Reader { inbox })
     }
 
     /// As [`Reader::new`], for what a call of another object is answered with.
     pub fn for_call(call: &Call) -> (Stub, Reader) {
         let (feed, inbox) = inbox();
-        (call.serve(Written(feed)), Reader { inbox })
+        (call.serve(Written { feed, end: None }), Reader { inbox })
     }
 
     /// As [`Reader::new`], where it is not known yet who will write.
     pub(crate) fn unserved() -> (Written, Reader) {
         let (feed, inbox) = inbox();
-        (Written(feed), Reader { inbox })
+        (Written { feed, end: None }, Reader { inbox })
+    }
+
+    /// As [`Reader::unserved`], for one who passes the stream on: the call that ends it comes too, to be answered when
+    /// it has ended there.
+    pub(crate) fn passing() -> (Written, Reader, oneshot::Receiver<Call>) {
+        let (feed, inbox) = inbox();
+        let (end, ended) = oneshot::channel();
+        (Written { feed, end: Some(end) }, Reader { inbox }, ended)
     }
 
     /// The next bytes; `None` at the end.

@@ -87,3 +87,19 @@ async fn streams_flow_through_us() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_has_ended_when_its_reader_says_so() {
+    both(|api| async move {
+        let (main, other) = (api.main(), api.apart().await);
+        let key = format!("apart later {}", api.way);
+        let writable = soon(main.call("writableLater", [key.as_str().into()])).await.unwrap();
+        let write = other.call("write", [writable, 300_000.into()]);
+        let written = tokio::spawn(async { soon(write).await });
+        assert_eq!(api.journal(&key, 1).await, ["began"]);
+        soon(main.call("noted", [format!("{key} open").into()])).await.unwrap();
+        assert_eq!(written.await.unwrap().unwrap(), 300_000.into());
+        assert_eq!(api.journal(&key, 2).await[1], "300000");
+    })
+    .await;
+}

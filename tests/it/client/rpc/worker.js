@@ -157,6 +157,20 @@ export default class extends WorkerEntrypoint {
     return writable;
   }
 
+  /** Says when the first bytes came, and reads on when that was noted. */
+  writableLater(key) {
+    const { readable, writable } = new TransformStream();
+    this.ctx.waitUntil((async () => {
+      const reader = readable.getReader();
+      let length = (await reader.read()).value.byteLength;
+      note(key, "began");
+      while (!journal.get(`${key} open`)) await scheduler.wait(1);
+      for (let part; !(part = await reader.read()).done;) length += part.value.byteLength;
+      note(key, `${length}`);
+    })());
+    return writable;
+  }
+
   /** Says when it began, and that it was stopped. */
   async hang(key, callback) {
     note(key, "began");
