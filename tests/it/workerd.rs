@@ -154,6 +154,14 @@ fn a_fetch_fills_the_cache_and_the_next_start_finds_it() {
 }
 
 #[test]
+fn what_was_fetched_and_does_not_run_is_not_kept() {
+    let broken = format!("{:1$}", "#!/bin/sh\nexit 1 #", ANSWERS.len());
+    let machine = Machine::with_package(&[(BINARY, &broken)]);
+    machine.npm_that_works();
+    assert!(matches!(machine.fails(), WorkerdError::CannotRun { found: Source::Fetched, .. }));
+}
+
+#[test]
 fn what_npm_has_already_needs_no_network() {
     let machine = Machine::new();
     let copy = format!("cp '{}' ./a.tgz", machine.at("registry.tgz").display());

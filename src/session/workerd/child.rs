@@ -11,6 +11,10 @@ use std::time::{Duration, Instant};
 /// How long a fresh executable may stay busy.
 const BUSY: Duration = Duration::from_secs(5);
 
+/// Between two looks at a child.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
 /// Starts a child.
 ///
 /// An executable that this process has just written may be open for writing in a child that another thread is about to
@@ -27,15 +31,15 @@ pub(in crate::session) fn start(command: &mut Command) -> io::Result<Child> {
     }
 }
 
-/// Waits for a child as long as `go_on` agrees, which is asked about ten times a second; afterwards the child is
+/// Waits for a child as long as `go_on` agrees, which is asked ten times a second at least; afterwards the child is
 /// killed, and the answer is `None`.
 pub(in crate::session) fn wait(
     child: &mut Child,
     mut go_on: impl FnMut() -> bool,
 ) -> io::Result<Option<ExitStatus>> {
-    // Short processes are noticed at once and long ones watched at leisure. A thread that waits would need the child's
-    // pid to kill it, which by then may be another's.
-    let mut pause = Duration::from_millis(1);
+    // Short processes are noticed at once and long ones watched at leisure: an end is noticed late by a sixteenth of the
+    // time at most. A thread that waits would need the child's pid to kill it, which by then may be another's.
+    let began = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
@@ -45,7 +49,6 @@ pub(in crate::session) fn wait(
             child.wait()?;
             return Ok(None);
         }
-        std::thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(100));
+        std::thread::sleep((began.elapsed() / 16).clamp(SHORTEST_PAUSE, LONGEST_PAUSE));
     }
 }

@@ -174,8 +174,12 @@ pub fn locate(options: &Options, progress: &mut dyn FetchProgress) -> Result<Wor
             fetch::into_cache(options, cache, progress)?
         }
     };
-    let version = probe::version(&path, source, &options.pin)?;
-    Ok(Workerd { path, version, source, passed_over })
+    let version = probe::version(&path, source, &options.pin);
+    if source == Source::Fetched && version.is_err() {
+        // What is kept is known to run. Whoever else has got it meanwhile keeps it by its open file.
+        let _ = std::fs::remove_file(&path);
+    }
+    Ok(Workerd { path, version: version?, source, passed_over })
 }
 
 /// Finds a workerd that is on this machine. Blocks, as [`locate`] does.

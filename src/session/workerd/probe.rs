@@ -13,11 +13,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Options that a session cannot do without.
 const NEEDED: [&str; 2] = ["--debug-port", "--control-fd"];
 
-/// What the binary answers to `--version`.
+/// What the binary answers to `--version`; not asked of one that is known.
 ///
 /// # Errors
 /// Where it does not run, is something else, or lacks an option.
 pub(super) fn version(path: &Path, found: Source, pin: &Pin) -> Result<String, WorkerdError> {
+    // What the cache has is the pinned release, checked by its hash, and ran when it was fetched.
+    if let (Source::Cache, Some(version)) = (found, pin.date()) {
+        return Ok(version);
+    }
     let cannot_run = |why: String| WorkerdError::CannotRun { path: path.to_owned(), found, why };
     let said = output(path, &["--version"]).map_err(cannot_run)?;
     let Some(version) = said.trim().strip_prefix("workerd ").map(str::to_owned) else {
