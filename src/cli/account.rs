@@ -117,6 +117,7 @@ impl Account {
                     Stream::Stderr => screen::note(&line),
                 }
             }
+            Told::Warned { message } => screen::note(&format!("{BAD}warning:{BAD:#} {message}")),
             Told::Ready { ingress, sessions, links, .. } => self.ready(ingress.as_deref(), sessions, links),
             Told::Reloaded(reloaded) => screen::note(&reload::account(reloaded)),
             Told::ReloadFailed { error: Problem { message, hint, .. } } => {

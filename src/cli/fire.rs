@@ -6,7 +6,7 @@ use super::args::{FireArgs, Fired};
 use super::call::failure;
 use super::failure::Failure;
 use super::place::Place;
-use super::screen;
+use super::screen::{self, STRONG};
 use crate::client::{Address, Path, Session};
 use crate::session::config::FIRE;
 use crate::wire::v8::{JsValue, from_value, to_value};
@@ -21,6 +21,8 @@ struct Outcome {
     retry_batch: Retry,
     #[serde(rename = "retryMessages", default)]
     retry_messages: Vec<RetryMessage>,
+    /// What its configuration has instead of what was fired.
+    declared: Option<Vec<String>>,
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -37,6 +39,10 @@ struct RetryMessage {
 pub(super) async fn run(place: &Place, args: FireArgs, as_json: bool) -> Result<(), Failure> {
     let FireArgs { session, what } = args;
     let status = place.client().status().await?;
+    let fired = match &what {
+        Fired::Cron { expression, .. } => format!("{session} has no cron `{expression}`"),
+        Fired::Queue { name, .. } => format!("{session} does not consume the queue {name}"),
+    };
     let (method, what, arguments) = match what {
         Fired::Cron { expression, time, .. } => {
             check_cron(&expression)?;
@@ -61,6 +67,15 @@ pub(super) async fn run(place: &Place, args: FireArgs, as_json: bool) -> Result<
     };
     let other = |error| Failure::failed(format!("the session answered with something else: {error}"));
     let outcome: Outcome = from_value(&told).map_err(other)?;
+    if outcome.outcome == "missing" {
+        let handler = if method == "cron" { "scheduled" } else { "queue" };
+        return Err(Failure::failed(format!("{session} has no `{handler}` handler"))
+            .hint("its default export needs one; nothing was sent"));
+    }
+    if let Some(declared) = &outcome.declared {
+        let has = if declared.is_empty() { "none".to_owned() } else { declared.join(", ") };
+        screen::note(&format!("{STRONG}note:{STRONG:#} {fired}; its configuration has: {has}"));
+    }
     if as_json {
         screen::json(&from_value::<Value>(&told).map_err(other)?)?;
     } else {

@@ -48,6 +48,11 @@ pub enum Told {
         /// Without its end.
         line: String,
     },
+    /// Something is not as it should be, and no reason not to run.
+    Warned {
+        /// What, where, and what to do.
+        message: String,
+    },
     /// All sessions are up.
     Ready {
         /// The daemon's socket.

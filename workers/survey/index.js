@@ -20,5 +20,12 @@ function kind(value) {
   return "class";
 }
 
+/** Events that no link carries. @param {string} name */
+function handles(name) {
+  const handler = typeof main.default === "function" ? main.default.prototype : main.default;
+  return typeof handler?.[name] === "function";
+}
+
+const handlers = ["queue", "scheduled"].filter(handles);
 const exported = Object.entries(main).map(([name, value]) => [name, kind(value)]);
-say(`jackfield:exports ${JSON.stringify({ session: "SESSION", exports: exported })}`);
+say(`jackfield:exports ${JSON.stringify({ session: "SESSION", exports: exported, handlers })}`);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -12,8 +13,8 @@ use crate::control::operator::Operator;
 use crate::control::problem::{Code, Problem};
 use crate::control::shape::Reloaded;
 use crate::control::told::{Teller, Told};
-use crate::session::wrangler::{self, Lasting, Request, Watch};
-use crate::session::{Project, SessionName};
+use crate::session::wrangler::{self, Lasting, Loaded, Request, Watch};
+use crate::session::{OutputSink, Project, SessionName};
 
 /// Said after whatever cannot be used.
 const NEXT: &str = "it is tried again when something changes";
@@ -67,8 +68,8 @@ impl Guest {
             Problem::new(Code::Failed, format!("cannot watch the sources: {error}"))
                 .hint("the system has a limit of watches: look at fs.inotify.max_user_instances")
         })?;
-        watch.follow(wrangler::sources(&self.request, None), Vec::new());
         let (mut lasting, mut running) = (Lasting::default(), None);
+        watch.follow(wrangler::sources(&self.request, &lasting, None), Vec::new());
         loop {
             let tried = tokio::select! {
                 biased;
@@ -88,8 +89,8 @@ impl Guest {
                 (Err(error), _) => self.teller.tell(Told::ReloadFailed { error: error.hint(NEXT) }),
             }
             lasting = tried.lasting;
-            let below = if failed { wrangler::roots(&self.request) } else { Vec::new() };
-            watch.follow(wrangler::sources(&self.request, running.as_ref()), below);
+            let below = wrangler::folders(&self.request, &lasting, failed);
+            watch.follow(wrangler::sources(&self.request, &lasting, running.as_ref()), below);
             tokio::select! {
                 biased;
                 () = self.over() => return Ok(()),
@@ -110,12 +111,20 @@ impl Guest {
     async fn attempt(&self, mut lasting: Lasting) -> Attempt {
         let (request, given_up) = (self.request.clone(), CancellationToken::new());
         let _gives_up = given_up.clone().drop_guard();
+        let (teller, runtime) = (self.teller.clone(), Handle::current());
         let loaded = tokio::task::spawn_blocking(move || {
-            (wrangler::load(&request, &mut lasting, &|| !given_up.is_cancelled()), lasting)
+            let tell = |session: &SessionName, stream, line: &str| {
+                runtime.block_on(teller.room());
+                teller.line(session, stream, line);
+            };
+            (wrangler::load(&request, &mut lasting, &tell, &|| !given_up.is_cancelled()), lasting)
         });
         let loaded = loaded.await;
         match loaded {
-            Ok((Ok(project), lasting)) => Attempt { project: self.apply(project).await, lasting },
+            Ok((Ok(Loaded { project, warnings }), lasting)) => {
+                warnings.into_iter().for_each(|message| self.teller.tell(Told::Warned { message }));
+                Attempt { project: self.apply(project).await, lasting }
+            }
             Ok((Err(error), lasting)) => Attempt { project: Err(error.into()), lasting },
             Err(error) => {
                 let error = Problem::new(Code::Failed, format!("compiling failed: {error}"));

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::session::project::Compiled;
+use super::slots::size;
+use super::worker::set_module;
+use crate::schema::workerd_config_capnp::worker;
+use crate::session::project::{Compiled, Module};
 use crate::wire::tree::{self, Node, Struct, TreeError};
 
 /// Where things stand in the structs of workerd's schema: pointers, and 16-bit fields for what tells which member of a
@@ -85,6 +88,33 @@ pub(in crate::session) fn move_disks(config: &mut Node, from: &Path, to: &Path) 
     moved
 }
 
+/// Adds modules to the worker of that name.
+pub(in crate::session) fn add_modules(
+    config: &mut Node,
+    name: &str,
+    modules: &[Module],
+) -> capnp::Result<()> {
+    let mut message = capnp::message::Builder::new_default();
+    let mut list = message.init_root::<worker::Builder<'_>>().init_modules(size(modules.len())?);
+    for (index, module) in modules.iter().enumerate() {
+        set_module(module, list.reborrow().get(size(index)?))?;
+    }
+    let message = capnp::serialize::write_message_to_words(&message);
+    let built = tree::read(&message).map_err(|error| capnp::Error::failed(error.to_string()))?;
+    let mut added = match built {
+        Node::Struct(mut built) => take_list(&mut built, at::WORKER_MODULES),
+        _ => Vec::new(),
+    };
+    let services = config.as_struct().and_then(|root| root.slot(at::CONFIG_SERVICES)?.structs());
+    let own = services.into_iter().flatten().find(|service| is_named(service, at::SERVICE_NAME, name));
+    if let Some(worker) = own.and_then(|service| body(service, KIND_WORKER)) {
+        let mut all = take_list(worker, at::WORKER_MODULES);
+        all.append(&mut added);
+        worker.set(at::WORKER_MODULES, Node::Structs(all));
+    }
+    Ok(())
+}
+
 fn add_to_worker(worker: &mut Struct, own: &mut Struct) {
     let mut modules = take_list(own, at::WORKER_MODULES);
     modules.append(&mut take_list(worker, at::WORKER_MODULES));
@@ -139,7 +169,7 @@ fn is_named(one: &Struct, pointer: usize, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::workerd_config_capnp::{config, service, worker};
+    use crate::schema::workerd_config_capnp::{config, service};
 
     #[test]
     fn the_places_are_those_of_the_schema() {

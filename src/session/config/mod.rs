@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use super::name::SessionName;
 use super::project::SessionSpec;
 use crate::schema::workerd_config_capnp::{config, external_server, http_options, service, socket};
-pub(in crate::session) use graft::move_disks;
+pub(in crate::session) use graft::{add_modules, move_disks};
 use slots::{Slots, size};
 pub(in crate::session) use worker::build_flags;
 

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use super::slots::{Slots, named, size};
 use super::{STATE, actor_service, address, link_service};
+use serde_json::json;
+
 use crate::schema::workerd_config_capnp::{config, worker};
 use crate::session::project::{ActorLink, Ear, Module, ModuleKind, SessionSpec, Storage, Var};
 
@@ -82,7 +84,7 @@ fn bindings(spec: &SessionSpec, worker: worker::Builder<'_>) -> capnp::Result<()
     Ok(())
 }
 
-fn set_module(source: &Module, mut module: worker::module::Builder<'_>) -> capnp::Result<()> {
+pub(super) fn set_module(source: &Module, mut module: worker::module::Builder<'_>) -> capnp::Result<()> {
     module.set_name(&source.name);
     let text = || {
         std::str::from_utf8(&source.content)
@@ -143,8 +145,16 @@ pub(super) fn fire(spec: &SessionSpec, mut worker: worker::Builder<'_>) -> capnp
     module.set_es_module(FIRE);
     worker.set_compatibility_date(OWN_DATE);
     set_flags(&[EXTRA_HANDLERS.to_owned()], worker.reborrow())?;
-    let mut bindings = Slots::new(worker.init_bindings(1));
+    let handlers = spec.exports.as_ref().map(|exports| &exports.handlers);
+    let mut bindings = Slots::new(worker.init_bindings(4));
     named(&mut bindings, "WORKER")?.init_service().set_name(spec.service());
+    let compiled = spec.compiled.as_ref();
+    let crons = compiled.map(|compiled| &compiled.crons);
+    let consumers = compiled.and_then(|compiled| compiled.queues.as_ref()).map(|queues| &queues.consumers);
+    let queues = compiled.map(|_| consumers.into_iter().flat_map(|all| all.keys()).collect::<Vec<_>>());
+    named(&mut bindings, "HANDLERS")?.set_json(json!(handlers).to_string());
+    named(&mut bindings, "CRONS")?.set_json(json!(crons).to_string());
+    named(&mut bindings, "QUEUES")?.set_json(json!(queues).to_string());
     Ok(())
 }
 

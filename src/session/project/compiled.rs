@@ -35,6 +35,8 @@ pub struct Compiled {
     pub main: PathBuf,
     /// The files that it was made of.
     pub inputs: BTreeSet<PathBuf>,
+    /// Its schedules.
+    pub crons: Vec<String>,
     /// Its queues, if there are any.
     pub queues: Option<Queues>,
     /// From the main module back to its sources.

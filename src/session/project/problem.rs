@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::places::{Position, position};
 
@@ -19,6 +19,17 @@ pub struct Problem {
     pub why: String,
     /// The nearest valid name.
     pub nearest: Option<String>,
+}
+
+impl Problem {
+    /// In words, where the project's own file is that one.
+    pub fn text(&self, own: &Path) -> String {
+        let Self { file, at: Position { line, column }, what, why, nearest } = self;
+        let file = file.as_deref().unwrap_or(own).display();
+        let why = why.replace('\n', "\n  ");
+        let like = nearest.as_ref().map(|nearest| format!("\n  did you mean `{nearest}`?"));
+        format!("{file}:{line}:{column}: {what}\n  {why}{}", like.unwrap_or_default())
+    }
 }
 
 /// Why a project could not be loaded.
@@ -63,13 +74,7 @@ impl fmt::Display for ProjectError {
                     if index > 0 {
                         writeln!(f)?;
                     }
-                    let Problem { file: own, at: Position { line, column }, what, why, nearest } = problem;
-                    let file = own.as_ref().unwrap_or(file);
-                    let why = why.replace('\n', "\n  ");
-                    write!(f, "{}:{line}:{column}: {what}\n  {why}", file.display())?;
-                    if let Some(nearest) = nearest {
-                        write!(f, "\n  did you mean `{nearest}`?")?;
-                    }
+                    f.write_str(&problem.text(file))?;
                 }
                 Ok(())
             }

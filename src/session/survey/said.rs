@@ -1,6 +1,6 @@
 //! What the process wrote, read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
@@ -30,6 +30,7 @@ pub(super) struct Said {
 struct Exported {
     session: SessionName,
     exports: Vec<(String, Kind)>,
+    handlers: BTreeSet<String>,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +45,8 @@ impl Said {
         // A session whose exports cannot be read has exports that are not known.
         let exported = out.iter().filter_map(|line| {
             let exported: Exported = serde_json::from_str(line.strip_prefix(EXPORTS)?).ok()?;
-            Some((exported.session, sort(exported.exports)))
+            let exports = Exports { handlers: exported.handlers, ..sort(exported.exports) };
+            Some((exported.session, exports))
         });
         Self { exports: exported.collect(), complaints: complaints(names, err) }
     }
@@ -119,14 +121,15 @@ mod tests {
     fn exports_are_sorted_by_what_they_are_good_for() {
         let out = lines(
             "something that a script wrote\n\
-             jackfield:exports {\"session\":\"web\",\"exports\":[[\"Room\",\"class\"],[\"Admin\",\"entrypoint\"],[\"default\",\"entrypoint\"]]}\n\
-             jackfield:exports {\"session\":\"api\",\"exports\":[[\"default\",\"class\"]]}\n\
+             jackfield:exports {\"session\":\"web\",\"exports\":[[\"Room\",\"class\"],[\"Admin\",\"entrypoint\"],[\"default\",\"entrypoint\"]],\"handlers\":[\"queue\"]}\n\
+             jackfield:exports {\"session\":\"api\",\"exports\":[[\"default\",\"class\"]],\"handlers\":[]}\n\
              jackfield:exports {\"session\":\"cut\",\"exp",
         );
         let exports = Said::read(&[], &out, &[]).exports;
         let web = &exports[&"web".parse().unwrap()];
         assert_eq!(web.entrypoint_names().collect::<Vec<_>>(), ["default", "Admin"]);
         assert!(web.classes.contains("Room") && web.classes.len() == 1);
+        assert!(web.handlers.contains("queue") && web.handlers.len() == 1);
         assert_eq!(exports[&"api".parse().unwrap()], Exports::default());
         assert_eq!(exports.len(), 2);
     }

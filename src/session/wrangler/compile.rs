@@ -15,7 +15,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
 use super::request::Tools;
+use super::rules::Rules;
+use super::worker::Worker;
 use crate::session::orphans;
+use crate::session::project::Module;
 use crate::session::workerd::child;
 
 /// A large project takes seconds. Whatever takes longer than this does not end.
@@ -24,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const PREFIX: &str = "jackfield-";
 /// How many folders lie between a project and the compiler's bundle: `.wrangler/tmp/OURS/.wrangler/tmp/BUNDLE`.
 pub(super) const BUNDLE_DEPTH: usize = 6;
+/// Where in it the files are that esbuild puts beside the bundle.
+const MODULES: &str = "modules";
 /// The largest configuration, and the most that is repeated of what esbuild says.
 const MAX_OUTPUT: u64 = 256 << 20;
 const MAX_SAID: usize = 8_000;
@@ -44,19 +49,20 @@ pub(super) struct Output {
 pub(super) enum Failed {
     /// The compiler refuses the project, in its own words.
     Refused(String),
+    /// The command that makes the sources has failed.
+    Build(String),
     /// It could not be asked.
     Io(String),
 }
 
-/// Compiles the project in `root`, as long as `go_on` agrees. Paths in `config` must be absolute.
+/// Compiles the project in `root`, as long as `go_on` agrees. Paths in the worker's configuration must be absolute.
 ///
 /// The compiler takes the folder of the configuration for that of the project. Ours lies elsewhere, so esbuild is called
 /// through a script that goes to the right folder first.
 pub(super) fn compile(
     tools: &Tools,
     root: &Path,
-    config: &Map<String, Json>,
-    esbuild: &[String],
+    worker: &Worker,
     variables: &BTreeMap<String, String>,
     go_on: &dyn Fn() -> bool,
 ) -> Result<Output, Failed> {
@@ -66,9 +72,9 @@ pub(super) fn compile(
     };
     let folder = Folder::new(root).map_err(io("create a folder below .wrangler/tmp"))?;
     let file = folder.0.join("wrangler.json");
-    let text = serde_json::to_vec(config).map_err(|error| Failed::Io(error.to_string()))?;
+    let text = serde_json::to_vec(&worker.compiled).map_err(|error| Failed::Io(error.to_string()))?;
     fs::write(&file, text).map_err(io("write the configuration"))?;
-    let script = folder.write_script(tools, root, esbuild).map_err(io("write a script"))?;
+    let script = folder.write_script(tools, root, &worker.esbuild).map_err(io("write a script"))?;
     let (out, err) = (folder.0.join("out"), folder.0.join("err"));
     let mut command = Command::new(&tools.workerd);
     command
@@ -103,7 +109,7 @@ pub(super) fn compile(
     }
     let message = read_bounded(&out).map_err(io("read the compiled configuration"))?;
     Ok(Output {
-        message: folder.at_home(message, root)?,
+        message: folder.at_home(message, root, worker)?,
         inputs: inputs(&folder.0.join("meta.json"), root),
         source_map: read_bounded(&folder.0.join("index.js.map")).ok(),
     })
@@ -138,6 +144,7 @@ impl Folder {
              case $argument in --metafile=*)\n\
              meta=${{argument#--metafile=}}\n\
              cp \"$meta\" {folder}/meta.json 2>/dev/null\n\
+             mkdir -p {folder}/{MODULES} && cp \"${{meta%/*}}\"/*-????????.* {folder}/{MODULES} 2>/dev/null\n\
              mv \"${{meta%/*}}/index.js.map\" {folder}/index.js.map 2>/dev/null\n\
              esac\n\
              done\n\
@@ -151,8 +158,9 @@ impl Folder {
         Ok(path)
     }
 
-    /// The compiler puts stored objects below the folder of its configuration. They belong into the project.
-    fn at_home(&self, message: Vec<u8>, root: &Path) -> Result<Vec<u8>, Failed> {
+    /// The compiler puts stored objects below the folder of its configuration. They belong into the project. And of the
+    /// files that esbuild puts beside the bundle it takes WebAssembly alone.
+    fn at_home(&self, message: Vec<u8>, root: &Path, worker: &Worker) -> Result<Vec<u8>, Failed> {
         let bad =
             |error: crate::wire::tree::TreeError| Failed::Io(format!("the compiled configuration: {error}"));
         let mut tree = crate::wire::tree::read(&message).map_err(bad)?;
@@ -165,7 +173,23 @@ impl Folder {
                 .create(&path)
                 .map_err(|error| Failed::Io(format!("cannot create {}: {error}", path.display())))?;
         }
+        let modules = self.modules(&worker.rules).map_err(|error| Failed::Io(error.to_string()))?;
+        crate::session::config::add_modules(&mut tree, worker.name.name(), &modules)
+            .map_err(|error| Failed::Io(format!("a module cannot be added: {error}")))?;
         crate::wire::tree::write(&tree).map_err(bad)
+    }
+
+    fn modules(&self, rules: &Rules) -> io::Result<Vec<Module>> {
+        let mut modules = Vec::new();
+        for entry in fs::read_dir(self.0.join(MODULES)).into_iter().flatten() {
+            let entry = entry?;
+            let name = entry.file_name().into_string().unwrap_or_default();
+            if let Some(kind) = rules.kind(&name) {
+                let path = entry.path();
+                modules.push(Module { name, kind, content: read_bounded(&path)?, path });
+            }
+        }
+        Ok(modules)
     }
 
     /// What the compiler says without the file that only it has seen, and without its own bookkeeping.
@@ -202,7 +226,7 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Without `..`, as changes are told.
-fn plain(path: &Path) -> PathBuf {
+pub(super) fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
         match part {

@@ -21,8 +21,9 @@ pub(super) const COMPILED: [&str; 16] = [
 ];
 
 /// These we read ourselves.
-pub(super) const OWN: [&str; 15] = [
+pub(super) const OWN: [&str; 16] = [
     "alias",
+    "build",
     "define",
     "dev",
     "env",
@@ -71,7 +72,7 @@ pub(super) const LEFT_OUT: [&str; 27] = [
 ];
 
 /// A worker that has these would not find what it asks for, and nobody here can give it.
-pub(super) const REFUSED: [(&str, &str); 42] = [
+pub(super) const REFUSED: [(&str, &str); 41] = [
     ("agent_memory", NO_SERVICE),
     ("ai", NO_SERVICE),
     ("ai_search", NO_SERVICE),
@@ -81,7 +82,6 @@ pub(super) const REFUSED: [(&str, &str); 42] = [
     ("artifacts", NO_SERVICE),
     ("base_dir", NO_MODULES),
     ("browser", NO_SERVICE),
-    ("build", "jackfield runs no build commands: run it yourself before, and name its result as `main`"),
     ("cloudchamber", NO_SERVICE),
     ("connect", NO_SIMULATOR),
     ("containers", "jackfield starts no containers"),

@@ -1,6 +1,6 @@
 //! What stays the same through reloads although no configuration says it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use serde_json::{Value as Json, json};
 
+use super::build::Built;
 use crate::wire::v8::JsValue;
 
 /// What was chosen when it was first asked for.
@@ -15,6 +16,10 @@ use crate::wire::v8::JsValue;
 pub struct Lasting {
     ports: BTreeMap<PathBuf, SocketAddr>,
     version: Option<Json>,
+    /// What came of the commands that make sources, by the configuration.
+    pub(super) builds: BTreeMap<PathBuf, Built>,
+    /// What was warned of last.
+    warned: BTreeSet<String>,
 }
 
 impl Lasting {
@@ -38,6 +43,13 @@ impl Lasting {
         let address = TcpListener::bind(wanted.unwrap_or(localhost(0)))?.local_addr()?;
         self.ports.insert(config.to_owned(), address);
         Ok(address)
+    }
+
+    /// Those of all warnings that were not told before.
+    pub(super) fn news(&mut self, warnings: BTreeSet<String>) -> Vec<String> {
+        let news = warnings.difference(&self.warned).cloned().collect();
+        self.warned = warnings;
+        news
     }
 
     /// What `version_metadata` tells. As under wrangler it is made up; another one at each reload would be a reason to

@@ -15,7 +15,7 @@ const OBJECT: [&str; 4] = ["name", "class_name", "script_name", "environment"];
 
 impl Reading<'_> {
     /// Nothing is passed over, neither what is misspelt nor what is new.
-    fn know(&mut self, item: &Value, known: &[&str]) {
+    pub(super) fn know(&mut self, item: &Value, known: &[&str]) {
         for Field { at, name, .. } in
             item.fields().iter().filter(|field| !known.contains(&field.name.as_str()))
         {

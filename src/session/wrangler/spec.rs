@@ -23,7 +23,7 @@ pub(super) fn session(
     lasting: &mut Lasting,
     places: &mut Places,
 ) -> Result<SessionSpec, ProjectError> {
-    let Read { config: Config { file, scope }, root, text, value: _, worker, mut vars } = one;
+    let Read { config: Config { file, scope }, root, text, worker, mut vars, .. } = one;
     let state = root.join(".wrangler/state/workerd");
     let service = worker.name.name().to_owned();
     let seen = Seen::look(&output.message, &service).map_err(|error| ProjectError::Unreadable {
@@ -41,6 +41,12 @@ pub(super) fn session(
         // Without a bundle the modules are files beside the main one.
         inputs.extend(seen.modules.iter().map(|name| folder.join(name)).filter(|file| file.is_file()));
     }
+    // What a command has made, it makes again when its own sources change.
+    if worker.build.is_some() {
+        inputs.clear();
+    } else {
+        inputs.extend(main.clone());
+    }
     inputs.extend(worker.assets.iter().flat_map(|folder| ASSET_RULES.map(|name| folder.join(name))));
     let compiled = Compiled {
         workerd: request.tools.workerd.clone(),
@@ -50,6 +56,7 @@ pub(super) fn session(
         main_module: main_module.clone(),
         main: main.unwrap_or_default(),
         inputs,
+        crons: worker.crons,
         queues: seen.queues,
         source_map: output.source_map.as_ref().and_then(|text| source_map(&main_module, text, &root)),
         state,

@@ -92,8 +92,7 @@ impl Value {
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&Self> {
-        // As in JavaScript the last of several counts.
-        self.fields().iter().rfind(|field| field.name == name).map(|field| &field.value)
+        self.fields().iter().find(|field| field.name == name).map(|field| &field.value)
     }
 
     pub(super) fn text(&self) -> Option<&str> {
@@ -120,6 +119,30 @@ impl Value {
                 fields.iter().map(|field| (field.name.clone(), field.value.to_json())).collect()
             }
         }
+    }
+
+    /// Leaves the last of several fields of one name, which is the one that counts in JavaScript, and returns the others.
+    pub(super) fn take_repeated(&mut self) -> Vec<Field> {
+        let mut repeated = Vec::new();
+        match &mut self.what {
+            What::Plain(_) => {}
+            What::List(items) => repeated.extend(items.iter_mut().flat_map(Self::take_repeated)),
+            What::Table(fields) => {
+                let mut last = std::collections::BTreeMap::new();
+                for (index, field) in fields.iter().enumerate() {
+                    last.insert(field.name.clone(), index);
+                }
+                for (index, mut field) in std::mem::take(fields).into_iter().enumerate() {
+                    if last.get(&field.name) == Some(&index) {
+                        repeated.append(&mut field.value.take_repeated());
+                        fields.push(field);
+                    } else {
+                        repeated.push(field);
+                    }
+                }
+            }
+        }
+        repeated
     }
 
     /// Where a field of that name stands first, at any depth.
@@ -213,5 +236,14 @@ mod tests {
         assert_eq!(wrong.at.line, 2);
         assert_eq!(Value::toml("name = \"web\"\nvars =\n").unwrap_err().at.line, 2);
         assert!(Value::json(&"[".repeat(100_000)).is_err());
+    }
+
+    #[test]
+    fn the_last_of_one_name_counts() {
+        let mut value = Value::json(r#"{"a": 1, "b": [{"c": 1, "c": 2}], "a": {"d": 1, "d": 3}}"#).unwrap();
+        let repeated: Vec<_> =
+            value.take_repeated().into_iter().map(|field| (field.name, field.at)).collect();
+        assert_eq!(repeated, [("a".to_owned(), 1), ("c".to_owned(), 16), ("d".to_owned(), 40)]);
+        assert_eq!(value.to_json(), serde_json::json!({"a": {"d": 3}, "b": [{"c": 2}]}));
     }
 }

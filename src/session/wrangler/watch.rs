@@ -95,7 +95,7 @@ impl Watch {
     }
 }
 
-fn holds_no_sources(name: &OsStr) -> bool {
+pub(super) fn holds_no_sources(name: &OsStr) -> bool {
     NO_SOURCES.iter().any(|known| name == *known)
 }
 

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value as Json};
 
+use super::build::Build;
 use super::fields::{COMPILED, LEFT_OUT, NO_REMOTE, NOT_INHERITED, OWN, REFUSED};
+use super::rules::Rules;
 use super::text::{Field, Value, What};
 use crate::session::name::SessionName;
 use crate::session::nearest::Nearest;
@@ -36,6 +38,12 @@ pub(super) struct Worker {
     pub(super) port: Option<u16>,
     pub(super) date: String,
     pub(super) flags: Vec<String>,
+    /// What modules there are beside its sources.
+    pub(super) rules: Rules,
+    /// How it is built.
+    pub(super) build: Option<Build>,
+    /// Its schedules.
+    pub(super) crons: Vec<String>,
     /// Where all that stands.
     pub(super) places: Vec<(Part, usize)>,
 }
@@ -67,6 +75,8 @@ pub(super) struct Reading<'a> {
     /// Fields that the user wants to do without.
     pub(super) without: &'a BTreeSet<String>,
     pub(super) problems: &'a mut Problems,
+    /// What is no reason not to run.
+    pub(super) warnings: &'a mut Problems,
 }
 
 impl Reading<'_> {
@@ -79,6 +89,7 @@ impl Reading<'_> {
             );
             return None;
         };
+        self.look_at_others(config);
         let fields = self.in_force(config)?;
         let fields: Vec<_> = fields.into_iter().filter(|field| self.is_wanted(field)).collect();
         let get = |name: &str| fields.iter().find(|field| field.name == name);
@@ -101,8 +112,16 @@ impl Reading<'_> {
             port: get("dev").and_then(|dev| port(&dev.value)),
             date: date?.to_owned(),
             flags: get("compatibility_flags").map_or_else(Vec::new, |flags| texts(&flags.value)),
+            rules: self.rules(
+                get("rules").map(|rules| &rules.value),
+                get("no_bundle").is_none_or(|field| field.value.is_empty()),
+            ),
+            build: get("build").and_then(|build| self.build(&build.value)),
+            crons: get("triggers").map(|triggers| self.crons(&triggers.value)).unwrap_or_default(),
             places: places(&fields),
         };
+        self.unique_names(&fields);
+        worker.esbuild.extend(worker.rules.loaders());
         worker.esbuild.extend(JSX_IN.map(|extension| format!("--loader:{extension}=jsx")));
         if get("keep_names").is_none_or(|field| !field.value.is_empty()) {
             worker.esbuild.push("--keep-names".to_owned());
@@ -177,7 +196,7 @@ impl Reading<'_> {
         false
     }
 
-    fn list<'v>(&mut self, name: &str, value: &'v Value) -> &'v [Value] {
+    pub(super) fn list<'v>(&mut self, name: &str, value: &'v Value) -> &'v [Value] {
         if !matches!(value.what, What::List(_)) {
             self.problem(value.at, format!("`{name}` is no list"), "write [ … ] around it");
         }
@@ -221,25 +240,6 @@ impl Reading<'_> {
                 format!("`dev.{name}` cannot be used here"),
                 format!("{why}\nremove it, or run without `dev`: `--without dev`"),
             );
-        }
-    }
-
-    /// Text is what esbuild can make of a file by its name alone. What the compiler does by itself needs no rule.
-    fn rule(&mut self, rule: &Value, worker: &mut Worker) {
-        let kind = rule.get("type").and_then(Value::text).unwrap_or_default();
-        for glob in rule.get("globs").map(Value::items).unwrap_or_default() {
-            let extension = glob
-                .text()
-                .and_then(|glob| glob.strip_prefix("**/*."))
-                .filter(|rest| rest.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_'));
-            match (kind, extension) {
-                ("Text", Some(extension)) => worker.esbuild.push(format!("--loader:.{extension}=text")),
-                ("CompiledWasm", Some("wasm")) | ("Data", Some("bin")) => {}
-                _ => {
-                    let why = "only texts by their extension can be had so, like { \"type\": \"Text\", \"globs\": [\"**/*.md\"] }\nremove it, or run without all rules: `--without rules`";
-                    self.problem(glob.at, "this rule cannot be followed", why);
-                }
-            }
         }
     }
 
@@ -300,12 +300,11 @@ impl Reading<'_> {
             "jsx_fragment" => worker.esbuild.extend(value.text().map(|text| flag("jsx-fragment", text))),
             "minify" if !value.is_empty() => worker.esbuild.push("--minify".to_owned()),
             "dev" => self.dev(value),
-            "rules" => value.items().iter().for_each(|rule| self.rule(rule, worker)),
             "version_metadata" => {
                 worker.version = value.get("binding").and_then(Value::text).map(str::to_owned)
             }
             "main" => match value.text().map(|text| self.root.join(text)) {
-                Some(main) if main.is_file() => {
+                Some(main) if main.is_file() || worker.build.is_some() => {
                     worker.compiled.insert(name.to_owned(), utf8(&main));
                 }
                 Some(main) => {

@@ -1,9 +1,12 @@
 //! `jackfield dev`: wrangler projects on bare workerd, compiled, linked, reloaded, fired at.
 
+mod build;
 mod ears;
 mod fields;
 mod queues;
 mod refused;
+mod rules;
+mod told;
 mod traces;
 
 use rustix::process::Signal;

@@ -3,14 +3,14 @@
 use super::{HELLO, WEB_MAIN, folder};
 use crate::support::up::{DEADLINE, Up, command};
 
-async fn refused(config: (&str, &str), words: &[&str]) -> (i32, String) {
+pub async fn refused(config: (&str, &str), words: &[&str]) -> (i32, String) {
     let folder = folder(&[config, ("src/index.ts", WEB_MAIN), ("src/hello.ts", HELLO)]);
     let words: Vec<_> = ["dev"].iter().chain(words).copied().collect();
     let output = tokio::time::timeout(DEADLINE, command(&folder, &words).output()).await.unwrap().unwrap();
     (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
 }
 
-const HEAD: &str = r#""name": "web", "main": "src/index.ts", "compatibility_date": "2026-11-01""#;
+pub const HEAD: &str = r#""name": "web", "main": "src/index.ts", "compatibility_date": "2026-11-01""#;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_serves_is_named_with_its_place() {

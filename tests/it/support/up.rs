@@ -80,6 +80,11 @@ impl Up {
         up
     }
 
+    /// What was started otherwise, and is up.
+    pub fn kept(folder: tempfile::TempDir, kept: Kept, port: u16) -> Self {
+        Self { folder, kept, port }
+    }
+
     pub async fn event(&mut self, name: &str) -> Value {
         self.kept.event(name).await
     }
