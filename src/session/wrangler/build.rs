@@ -151,7 +151,7 @@ fn run(
                 false
             }
         });
-        // Whatever it has left behind holds its output open.
+        // Whatever it has left behind holds its output open, and keeps the group's number from being anybody else's.
         end(Signal::KILL);
         status.map(|status| status.filter(|_| told_to_end.is_none()))
     });

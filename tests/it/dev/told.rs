@@ -30,7 +30,6 @@ async fn warnings_are_told_once() {
     let told = up.event("warned").await["message"].as_str().unwrap().to_owned();
     assert!(told.contains("secrets `TOKEN`"), "the others were told: {told}");
     up.event("reloaded").await;
-    // Whoever starts the command may say them too, where no file does.
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,7 +67,7 @@ const FIRED: &str = "export default { scheduled() {}, fetch() { return new Respo
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_fired_is_compared_with_the_configuration() {
     let config = format!("{{ {HEAD}, \"triggers\": {{ \"crons\": [\"0 0 1 1 *\"] }} }}");
-    let up = super::dev(&[("wrangler.json", &config), ("src/index.ts", FIRED)], &[]).await;
+    let mut up = super::dev(&[("wrangler.json", &config), ("src/index.ts", FIRED)], &[]).await;
     let (code, told, said) = up.ask(&["fire", "web", "cron", "0 0 1 1 *", "--json"]).await;
     assert_eq!((code, &told["declared"], said.as_str()), (0, &json!(null), ""));
     let (code, told, said) = up.ask(&["fire", "web", "cron", "* * * * *", "--json"]).await;
@@ -77,4 +76,9 @@ async fn what_is_fired_is_compared_with_the_configuration() {
     let (code, _, said) = up.ask(&["fire", "web", "queue", "jobs", "1"]).await;
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("web has no `queue` handler"), "{said}");
+    up.write("src/index.ts", &FIRED.replace("scheduled", "queue"));
+    up.event("reloaded").await;
+    let (code, told, said) = up.ask(&["fire", "web", "queue", "jobs", "1", "--json"]).await;
+    assert_eq!((code, &told["declared"]), (0, &json!([])));
+    assert!(said.contains("web does not consume the queue jobs; its configuration has: none"), "{said}");
 }
