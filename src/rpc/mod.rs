@@ -20,8 +20,10 @@ mod host;
 mod ids;
 mod limits;
 mod resolve;
+mod results;
 mod returning;
 mod tables;
+mod tail;
 pub mod trace;
 
 pub use detach::Detached;

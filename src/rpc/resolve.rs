@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::engine::{Engine, Fault};
-use super::returning::leads_back;
+use super::results::leads_back;
 use super::tables::*;
 use crate::wire::build;
 use crate::wire::exception::{self, Exception};
