@@ -9,17 +9,17 @@
 //! aside and goes out behind the frame, as a longer last segment: the segment table keeps its size, only one
 //! length in it changes, and the segment limit of the receiver is never an issue.
 
+mod framing;
 mod patch;
+mod walk;
+
+pub use framing::{MAX_SEGMENTS, length};
+pub use walk::Paths;
 
 use smallvec::SmallVec;
 use thiserror::Error;
 
-/// Most segments that a message may have: C++ refuses 512 and more.
-pub const MAX_SEGMENTS: usize = 511;
-
-/// Most pointers that are looked at to find the capabilities in an answer: an answer has a handful, behind one or
-/// two structs.
-const MAX_WALK: usize = 1024;
+use framing::segments;
 
 /// Longest pointer path of a promised answer. Paths come from nested structs in a schema; workerd's longest has
 /// two steps, and a reader stops at a nesting of 64.
@@ -121,57 +121,8 @@ impl StructList {
     }
 }
 
-/// Length in bytes of the message that starts with `prefix`; `None` while the segment table is incomplete.
-///
-/// # Errors
-/// The table names too many segments, or a message of more than `max` bytes.
-pub fn length(prefix: &[u8], max: usize) -> Result<Option<usize>, FrameError> {
-    let Some(count) = u32_at(prefix, 0) else { return Ok(None) };
-    let count = u64::from(count) + 1;
-    if count > MAX_SEGMENTS as u64 {
-        return Err(FrameError::TooManySegments(count));
-    }
-    let count = count as usize;
-    let table = (4 + 4 * count).next_multiple_of(8);
-    let mut total = table as u64;
-    for index in 0..count {
-        let Some(words) = u32_at(prefix, 4 + 4 * index) else { return Ok(None) };
-        total += u64::from(words) * 8;
-    }
-    if total > max as u64 {
-        return Err(FrameError::TooLong { bytes: total, max });
-    }
-    Ok(Some(total as usize))
-}
-
 fn u64_at(bytes: &[u8; 24], at: usize) -> u64 {
     bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |word| u64::from_le_bytes(*word))
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
-}
-
-/// The segments behind the first of a message that is exactly `bytes`.
-#[cold]
-fn segments(bytes: &[u8], first: &mut Segment) -> Result<Vec<Segment>, FrameError> {
-    match length(bytes, bytes.len())? {
-        Some(len) if len == bytes.len() => {}
-        _ => return Err(FrameError::Truncated),
-    }
-    let count = u32_at(bytes, 0).ok_or(FrameError::Truncated)? as usize + 1;
-    let mut start = (4 + 4 * count).div_ceil(8) as u32;
-    let mut further = Vec::new();
-    for index in 0..count {
-        let len = u32_at(bytes, 4 + 4 * index).ok_or(FrameError::Truncated)?;
-        let segment = Segment { start, len };
-        match index {
-            0 => *first = segment,
-            _ => further.push(segment),
-        }
-        start += len;
-    }
-    Ok(further)
 }
 
 /// A whole message, walked and patched in place.
@@ -348,56 +299,6 @@ impl<'a> Frame<'a> {
         Ok(Some(StructList { segment: found.segment, pos: found.pos + 1, len, data, ptrs }))
     }
 
-    /// The index of the capability that `path` leads to from pointer `index` of `parent`; `None` where there is
-    /// none. Nothing is claimed: this reads content, which is never patched.
-    pub fn capability(&mut self, parent: &Struct, index: u16, path: &[u16]) -> Option<u32> {
-        let (mut segment, mut ptr) = (parent.segment, parent.pointer(index)?);
-        for &field in path {
-            let found = self.follow(segment, ptr, false).ok()?;
-            let (data, ptrs) = struct_size(found.word);
-            if found.word == 0 || found.word & 3 != 0 || field >= ptrs {
-                return None;
-            }
-            self.within(found.segment, found.pos, u32::from(data) + u32::from(ptrs), ptr).ok()?;
-            (segment, ptr) = (found.segment, found.pos + u32::from(data) + u32::from(field));
-        }
-        let word = self.follow(segment, ptr, false).ok()?.word;
-        (word as u32 == 3).then_some((word >> 32) as u32)
-    }
-
-    /// The capabilities behind pointer `index` of `parent` that can be reached through structs, each with its path
-    /// and its index. Nothing is claimed. What lies deeper than anybody nests is not looked for.
-    pub fn capabilities(&mut self, parent: &Struct, index: u16) -> Paths {
-        let mut walk = Walk { path: SmallVec::new(), left: MAX_WALK, found: Paths::new() };
-        if let Some(ptr) = parent.pointer(index) {
-            self.walk(parent.segment, ptr, &mut walk);
-        }
-        walk.found
-    }
-
-    fn walk(&mut self, segment: u16, ptr: u32, walk: &mut Walk) {
-        let Ok(to) = self.follow(segment, ptr, false) else { return };
-        if to.word as u32 == 3 {
-            return walk.found.push((walk.path.clone(), (to.word >> 32) as u32));
-        }
-        let (data, ptrs) = struct_size(to.word);
-        let words = u32::from(data) + u32::from(ptrs);
-        let is_struct = to.word & 3 == 0 && self.within(to.segment, to.pos, words, ptr).is_ok();
-        if to.word == 0 || !is_struct || walk.path.len() >= MAX_TRANSFORM {
-            return;
-        }
-        for field in 0..ptrs {
-            let Some(left) = walk.left.checked_sub(1) else { return };
-            walk.left = left;
-            let at = to.pos + u32::from(data) + u32::from(field);
-            if self.word(at) != 0 {
-                walk.path.push(field);
-                self.walk(to.segment, at, walk);
-                walk.path.pop();
-            }
-        }
-    }
-
     /// Follows the pointer at `ptr`, through a far pointer too.
     #[inline]
     fn follow(&mut self, segment: u16, ptr: u32, claim: bool) -> Result<Found, FrameError> {
@@ -476,16 +377,6 @@ impl<'a> Frame<'a> {
             _ => Ok(()),
         }
     }
-}
-
-/// Paths to capabilities, and their indices in the capability table.
-pub type Paths = SmallVec<[(SmallVec<[u16; 4]>, u32); 2]>;
-
-/// A walk through content: where it is, how many pointers it may still look at, and what it found.
-struct Walk {
-    path: SmallVec<[u16; 4]>,
-    left: usize,
-    found: Paths,
 }
 
 struct Found {
