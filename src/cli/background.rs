@@ -19,7 +19,7 @@ use crate::session::{Owner, ProjectFolder, RuntimeDir, background};
 /// How long a daemon may take until it answers: it starts the sessions of its project.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
-/// How often to look whether a daemon has ended, which nobody tells.
+/// How often to look whether a daemon has ended, or another command has started one, which nobody tells.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// What is shown of the log of a daemon that did not start.
@@ -42,7 +42,7 @@ async fn client(place: &Place, ingress: Option<u16>) -> Result<Client, Failure> 
         Err(ClientError::Connect { .. } | ClientError::Lost { .. }) => {
             let log = log_file(&place.file)?;
             // Commands that come in the same moment wait here, and find the daemon of the first.
-            let _one = lock(&log.with_extension("lock"))?;
+            let _one = lock(&log.with_extension("lock")).await?;
             left(place).await;
             match client.status().await {
                 Ok(_) => {}
@@ -129,13 +129,22 @@ async fn start(place: &Place, log: &Path, ingress: Option<u16>) -> Result<(), Fa
 }
 
 /// Held until the file is dropped. It is never handed to a child, which would keep it.
-fn lock(path: &Path) -> Result<File, Failure> {
+///
+/// # Cancellation
+/// Safe. Whoever has a command in its terminal cannot wait in any other way.
+async fn lock(path: &Path) -> Result<File, Failure> {
     let failed = |error: std::io::Error| Failure::failed(format!("cannot lock {}: {error}", path.display()));
     let mut options = File::options();
     let file = options.write(true).create(true).truncate(false).mode(0o600).open(path).map_err(failed)?;
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)
-        .map_err(|error| failed(error.into()))?;
-    Ok(file)
+    loop {
+        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {
+                tokio::time::sleep(LOOK_EVERY).await
+            }
+            Err(error) => return Err(failed(error.into())),
+        }
+    }
 }
 
 /// Beside what other programs keep there; one for each project.

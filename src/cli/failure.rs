@@ -93,6 +93,11 @@ impl Failure {
         Self { message, ..self }
     }
 
+    /// What happened, for a sentence about it.
+    pub(super) fn text(&self) -> &str {
+        &self.message
+    }
+
     /// Whether the message says that.
     pub(super) fn says(&self, part: &str) -> bool {
         self.message.contains(part)

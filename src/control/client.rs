@@ -21,8 +21,7 @@ use super::listening::Listening;
 use super::problem::{Problem, Refusal};
 use super::server::is_own;
 use super::shape::{
-    Attach, Attached, ChangeRequest, Changed, Explanation, FakeRequest, Links, Reloaded, Run, Running,
-    Sessions, Status, Stopped,
+    Attach, Attached, ChangeRequest, Changed, Ending, Explanation, FakeRequest, Links, Reloaded, Run, Running, Sessions, Status, Stopped,
 };
 use crate::session::wrangler;
 
@@ -160,6 +159,11 @@ impl Client {
     /// Makes the daemon read its project again.
     pub async fn reload(&self) -> Result<Reloaded, ClientError> {
         self.post("/v1/reload", &()).await
+    }
+
+    /// Returns when the daemon begins to stop; fails with [`ClientError::Lost`] when it is killed.
+    pub async fn end(&self) -> Result<Ending, ClientError> {
+        self.get("/v1/end").await
     }
 
     /// Stops the daemon; returns when its sessions have ended and its folder is free for another one.

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use super::problem::Problem;
 use super::shape::{
-    Attach, Attached, ChangeRequest, Changed, Explanation, FakeRequest, Links, Reloaded, Run, Running,
-    Sessions, Status, Stopped,
+    Attach, Attached, ChangeRequest, Changed, Ending, Explanation, FakeRequest, Links, Reloaded, Run, Running, Sessions, Status, Stopped,
 };
 use super::told::Telling;
 use crate::session::wrangler::Request;
@@ -46,6 +45,9 @@ pub trait Operator: Send + Sync + 'static {
 
     /// Reads the project again and applies it as a whole, or changes nothing.
     fn reload(&self) -> impl Future<Output = Result<Reloaded, Problem>> + Send;
+
+    /// Waits until the daemon begins to stop.
+    fn end(&self) -> impl Future<Output = Ending> + Send;
 
     /// Stops every session, removes what the daemon made and frees its folder; the answer is the last it does.
     fn down(&self) -> impl Future<Output = Result<Stopped, Problem>> + Send;

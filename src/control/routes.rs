@@ -49,6 +49,7 @@ const PATHS: &[(&str, &[Method])] = &[
     ("/v1/attached", POST),
     ("/v1/dev", POST),
     ("/v1/reload", POST),
+    ("/v1/end", GET),
     ("/v1/down", POST),
 ];
 
@@ -120,6 +121,7 @@ where
             Ok(told(operator.clone().dev(request)?))
         }
         ("POST", "/v1/reload") => Ok(json(StatusCode::OK, &operator.reload().await?)),
+        ("GET", "/v1/end") => Ok(json(StatusCode::OK, &operator.end().await)),
         ("POST", "/v1/down") => Ok(json(StatusCode::OK, &operator.down().await?)),
         _ => Err(no_such_path(&path)),
     }

@@ -18,9 +18,9 @@ use tokio_util::sync::CancellationToken;
 use super::operator::Operator;
 use super::routes;
 
-/// Connections at a time. A human and a few scripts, each perhaps in a long `--wait`; more is a runaway loop, and waits
-/// in the kernel's queue.
-const MAX_CONNECTIONS: usize = 64;
+/// Connections at a time. One for each command that runs under us, and beside them a human and a few scripts, each perhaps
+/// in a long `--wait`; more is a runaway loop, and waits in the kernel's queue.
+const MAX_CONNECTIONS: usize = 256 + 64;
 
 /// How long a client may take to send a request's head, and to leave a connection idle between two.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);

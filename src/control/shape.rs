@@ -311,6 +311,9 @@ pub struct Run {
     /// The scope of its sessions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
+    /// The folder that the command takes for the registry already: it was told so by a daemon that was killed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry: Option<PathBuf>,
 }
 
 /// The answer to `POST /v1/runs`.
@@ -356,6 +359,13 @@ pub struct Reloaded {
     pub removed: Vec<SessionName>,
     /// Links that the file made, moved or took away.
     pub relinked: Vec<LinkName>,
+}
+
+/// The answer to `GET /v1/end`, given when the daemon begins to stop. One that is killed gives none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
+    /// The daemon.
+    pub pid: u32,
 }
 
 /// The answer to `POST /v1/down`, given when every session has stopped and the folder is free.

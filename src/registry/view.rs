@@ -1,6 +1,6 @@
 //! A registry that one session has for itself.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::entry::{Entry, EntryError};
-use super::folder::{Listing, read};
+use super::folder::{Listing, list, read};
 
 /// Each tool reads another one of these: wrangler the first two by version, the vite plugin and Miniflare the third.
 pub const VARIABLES: [&str; 3] =
@@ -22,6 +22,9 @@ pub struct View {
     /// Where files are written before they are renamed in: whoever watches sees whole ones only.
     staging: PathBuf,
     ours: BTreeMap<String, Entry>,
+    /// What the view before this one has left in the folder: written anew, or removed, by the next
+    /// [`View::publish`].
+    left: BTreeSet<String>,
     /// Whether all that is ours is there, as far as we know.
     is_whole: bool,
 }
@@ -34,7 +37,39 @@ impl View {
     pub fn create(folder: &Path) -> io::Result<Self> {
         let staging = folder.with_extension("new");
         DirBuilder::new().mode(0o700).create(folder)?;
-        Ok(Self { folder: folder.to_owned(), staging, ours: BTreeMap::new(), is_whole: true })
+        Ok(Self {
+            folder: folder.to_owned(),
+            staging,
+            ours: BTreeMap::new(),
+            left: BTreeSet::new(),
+            is_whole: true,
+        })
+    }
+
+    /// Takes a view over whose maker was killed, with what the session has registered there since.
+    ///
+    /// # Errors
+    /// The folder cannot be read, or made if it has gone.
+    pub fn take_over(folder: &Path) -> io::Result<Self> {
+        match Self::create(folder) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            created => return created,
+        }
+        let found = list(folder)?;
+        let left = found.refused.into_iter().filter(|(_, error)| *error == EntryError::Ours);
+        let staging = folder.with_extension("new");
+        Ok(Self {
+            folder: folder.to_owned(),
+            staging,
+            ours: BTreeMap::new(),
+            left: left.map(|(name, _)| name).collect(),
+            is_whole: false,
+        })
+    }
+
+    /// The workers that the view before this one showed, until something is published.
+    pub fn left(&self) -> &BTreeSet<String> {
+        &self.left
     }
 
     /// What the session is told as the registry's path.
@@ -70,7 +105,8 @@ impl View {
                 _ => {}
             }
         }
-        let gone: Vec<_> = self.ours.keys().filter(|name| !wanted.contains_key(*name)).cloned().collect();
+        let shown = self.ours.keys().chain(&self.left);
+        let gone: Vec<_> = shown.filter(|name| !wanted.contains_key(*name)).cloned().collect();
         for name in gone {
             let path = self.folder.join(&name);
             if read(&path) == Err(EntryError::Ours) {
@@ -96,6 +132,7 @@ impl View {
             self.write(&name, &entry)?;
             self.ours.insert(name, entry);
         }
+        self.left.clear();
         self.is_whole = true;
         Ok(())
     }
@@ -143,7 +180,6 @@ fn fresh_id() -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::list;
     use crate::session::RuntimeDir;
 
     fn entry(address: &str) -> Entry {
@@ -231,6 +267,25 @@ mod tests {
         let folder = view.folder().to_owned();
         drop(view);
         assert!(!folder.exists());
+    }
+
+    #[test]
+    fn what_a_killed_maker_has_left_is_said_anew_or_removed() {
+        let (_keep, mut view) = view();
+        let folder = view.folder().to_owned();
+        std::fs::write(folder.join("web"), foreign(7).to_json()).unwrap();
+        view.publish(wanted(&[("api", 1), ("db", 2)])).unwrap();
+        let before = published(&view);
+        std::mem::forget(view);
+        let mut view = View::take_over(&folder).unwrap();
+        assert_eq!(view.left().iter().collect::<Vec<_>>(), ["api", "db"]);
+        assert_eq!(registered(&mut view).entries.len(), 1);
+        view.publish(wanted(&[("api", 1)])).unwrap();
+        let after = published(&view);
+        assert_eq!(after.keys().collect::<Vec<_>>(), ["api", "web"]);
+        assert_ne!(before["api"], after["api"], "connections to the one before are over");
+        drop(view);
+        assert!(View::take_over(&folder).unwrap().left().is_empty(), "made where it has gone");
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub use output::{OutputSink, Stream};
 pub use private_folder::is_own_socket;
 pub use process::StartError;
 pub use project::{Project, ProjectError, SessionSpec};
-pub use runtime_dir::{RuntimeDir, RuntimeDirError};
+pub use runtime_dir::{Held, RuntimeDir, RuntimeDirError};
 pub use runtime_survey::{Owner, ProjectFolder, RuntimeSurvey};
 pub use source_map::SourceMap;
 pub use state::{Generation, Services, SessionSink, SessionState};

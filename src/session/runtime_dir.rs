@@ -29,6 +29,7 @@ const MAX_LEDGER_BYTES: u64 = 1 << 20;
 
 pub(super) const LOCK: &str = "lock";
 const CHILDREN: &str = "children";
+const VIEW: &str = "view-";
 
 /// The folder, locked. Dropping it empties and removes it.
 #[derive(Debug)]
@@ -111,7 +112,7 @@ impl RuntimeDir {
             random_header().map_err(failed("read random bytes from", Path::new("/dev/urandom")))?;
         let runtime = Self { folder, lock, children: Mutex::default(), cf_header };
         runtime.bury_the_dead()?;
-        runtime.empty()?;
+        runtime.empty(is_held)?;
         Ok(runtime)
     }
 
@@ -185,7 +186,12 @@ impl RuntimeDir {
 
     /// The registry that a session has for itself.
     pub fn view(&self, number: u64) -> PathBuf {
-        self.folder.join(format!("view-{number}"))
+        self.folder.join(format!("{VIEW}{number}"))
+    }
+
+    /// Whether it is the registry of a session, from [`RuntimeDir::view`] of ours or of an owner before us.
+    pub fn is_view(&self, folder: &Path) -> bool {
+        folder.parent() == Some(&self.folder) && is_view_name(folder)
     }
 
     /// The real debug port of one start of a session.
@@ -243,12 +249,12 @@ impl RuntimeDir {
         Ok(())
     }
 
-    /// Removes everything but the lock.
-    fn empty(&self) -> Result<(), RuntimeDirError> {
+    /// Removes everything but the lock, and what is to be kept.
+    fn empty(&self, is_kept: impl Fn(&Path) -> bool) -> Result<(), RuntimeDirError> {
         let entries = self.folder.read_dir().map_err(failed("list", &self.folder))?;
         for entry in entries {
             let path = entry.map_err(failed("list", &self.folder))?.path();
-            if path.file_name().is_some_and(|name| name == LOCK) {
+            if path.file_name().is_some_and(|name| name == LOCK) || is_kept(&path) {
                 continue;
             }
             let is_folder = path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
@@ -268,12 +274,48 @@ impl RuntimeDir {
 impl Drop for RuntimeDir {
     /// The lock file goes last and while the lock is held; whoever waits for it looks again (see `take_lock`).
     fn drop(&mut self) {
-        let done = self.empty().is_ok() && std::fs::remove_file(self.folder.join(LOCK)).is_ok();
+        let done = self.empty(|_| false).is_ok() && std::fs::remove_file(self.folder.join(LOCK)).is_ok();
         if done {
             let _ = std::fs::remove_dir(&self.folder);
         }
         let _ = rustix::fs::flock(&self.lock, FlockOperation::Unlock);
     }
+}
+
+/// What a command keeps that runs in a registry of its own: as long as it is there, the next owner of the private folder
+/// leaves that registry where it is, if the one before was killed.
+#[derive(Debug)]
+pub struct Held {
+    /// Locked, and never handed to a child.
+    _folder: File,
+}
+
+impl Held {
+    /// Takes hold of a registry.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn of(view: &Path) -> io::Result<Self> {
+        let folder = File::open(view)?;
+        rustix::fs::flock(&folder, FlockOperation::NonBlockingLockShared)?;
+        Ok(Self { _folder: folder })
+    }
+}
+
+/// Whether a command runs that takes the folder for its registry. The lock goes with that command, however it ends.
+fn is_held(path: &Path) -> bool {
+    let is_folder = path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
+    let locked = || {
+        let folder = File::open(path).ok()?;
+        rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive).err()
+    };
+    is_folder && is_view_name(path) && locked() == Some(rustix::io::Errno::WOULDBLOCK)
+}
+
+fn is_view_name(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let digits = name.strip_prefix(VIEW).unwrap_or_default();
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Where the folders of all projects lie. `XDG_RUNTIME_DIR` counts only if it is there and ours: after `su` it often
@@ -371,6 +413,30 @@ mod tests {
         let long = base.join("x".repeat(60));
         let said = RuntimeDir::claim_in(&long, &file).unwrap_err().to_string();
         assert!(said.contains("too long for sockets") && said.contains(BASE_VARIABLE), "{said}");
+    }
+
+    #[test]
+    fn a_registry_that_a_command_holds_stays_when_its_daemon_is_killed() {
+        let (_keep, base, file) = project();
+        let first = RuntimeDir::claim_in(&base, &file).unwrap();
+        let (held, left) = (first.view(1), first.view(2));
+        for view in [&held, &left] {
+            std::fs::create_dir(view).unwrap();
+            std::fs::write(view.join("api"), "{}").unwrap();
+        }
+        let hold = Held::of(&held).unwrap();
+        rustix::fs::flock(&first.lock, FlockOperation::Unlock).unwrap();
+        let second = RuntimeDir::claim_in(&base, &file).unwrap();
+        assert!(held.join("api").exists() && !left.exists());
+        assert!(second.is_view(&held));
+        for other in ["view-", "view-1x", "view-1/x", "x"] {
+            assert!(!second.is_view(&second.folder().join(other)), "{other}");
+        }
+        assert!(!second.is_view(&base.join("view-1")));
+        // An end in order takes all with it.
+        drop(second);
+        assert!(!held.exists());
+        drop(hold);
     }
 
     #[test]

@@ -26,8 +26,8 @@ use super::operator::Operator;
 use super::problem::{Code, Problem};
 use super::rows;
 use super::shape::{
-    Attach, Attached, ChangeRequest, Changed, Events, Explanation, FakeRequest, Links as LinkRows, Move,
-    Reloaded, Run, Running, Sessions as SessionRows, Status, Stopped, millis,
+    Attach, Attached, ChangeRequest, Changed, Ending, Events, Explanation, FakeRequest, Links as LinkRows,
+    Move, Reloaded, Run, Running, Sessions as SessionRows, Status, Stopped, millis,
 };
 use super::told::{Telling, telling};
 use crate::router::switch::Counts;
@@ -358,6 +358,11 @@ impl Operator for Daemon {
 
     async fn reload(&self) -> Result<Reloaded, Problem> {
         self.ask(Command::Reload).await?
+    }
+
+    async fn end(&self) -> Ending {
+        self.stopping.cancelled().await;
+        Ending { pid: std::process::id() }
     }
 
     async fn down(&self) -> Result<Stopped, Problem> {

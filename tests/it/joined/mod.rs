@@ -1,5 +1,6 @@
 //! Sessions that jackfield did not start: `jackfield run`, `jackfield attach`, and what lies in a registry.
 
+mod again;
 mod alive;
 mod attached;
 mod chaos;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jackfield::client::{Entrypoint, Session};
@@ -31,6 +32,8 @@ pub struct Run {
     pub child: Child,
     pub registry: PathBuf,
     lines: Lines<BufReader<ChildStdout>>,
+    /// What jackfield has written to standard error.
+    said: Arc<Mutex<String>>,
 }
 
 impl Stage {
@@ -48,11 +51,21 @@ impl Stage {
         let words: Vec<_> =
             ["run"].iter().chain(options).chain(&["--", "sh", "-c", script]).copied().collect();
         let mut command = self.command(&words);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let (said, mut errors) =
+            (Arc::<Mutex<String>>::default(), BufReader::new(child.stderr.take().unwrap()).lines());
+        let tell = said.clone();
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = errors.next_line().await {
+                eprintln!("{line}");
+                *tell.lock().unwrap() += &format!("{line}\n");
+            }
+        });
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let told = tokio::time::timeout(up::DEADLINE, lines.next_line()).await.expect("no registry in time");
         let registry = PathBuf::from(told.unwrap().expect("a registry is told"));
-        Run { child, registry, lines }
+        Run { child, registry, lines, said }
     }
 
     pub async fn ask(&self, words: &[&str]) -> (i32, Value, String) {
@@ -111,6 +124,11 @@ impl Run {
         let service = entry[service].as_str().unwrap();
         let props = entrypoint.map(|_| json!({ "tenant": 7 }));
         text(&session.entrypoint(service, entrypoint, props)).await
+    }
+
+    /// Waits until it has said that so many times.
+    pub async fn says(&self, text: &str, times: usize) {
+        until(|| (self.said.lock().unwrap().matches(text).count() == times).then_some(())).await;
     }
 
     pub fn signal(&self, signal: Signal) {

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use jackfield::control::explain::{Facts, explain};
 use jackfield::control::rows::{self, Addresses};
 use jackfield::control::shape::{
-    Attach, Attached, ChangeRequest, Changed, Events, Explanation, FakeRequest, Links, Reloaded, Run,
-    Running, SessionRow, Sessions, Status, Stopped, millis,
+    Attach, Attached, ChangeRequest, Changed, Ending, Events, Explanation, FakeRequest, Links, Placed,
+    Places, Reloaded, Run, Running, SessionRow, Sessions, Status, Stopped, millis,
 };
 use jackfield::control::{Code, Operator, Problem, Telling};
 use jackfield::router::{self, Change, Class, Failure, Kind, Link, LinkName, Origin, Revision, Target};
@@ -222,6 +222,10 @@ impl Operator for Desk {
 
     async fn reload(&self) -> Result<Reloaded, Problem> {
         Ok(Reloaded { revision: self.revision(), ..Default::default() })
+    }
+
+    async fn end(&self) -> Ending {
+        std::future::pending().await
     }
 
     async fn down(&self) -> Result<Stopped, Problem> {

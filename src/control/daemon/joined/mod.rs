@@ -9,15 +9,17 @@ mod names;
 mod publish;
 mod trouble;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 
+use super::REMEMBER;
 use crate::control::problem::{Code, Problem};
 use crate::control::shape::{Attach, Attached, Run, Running};
 use crate::net::{Endpoint, EndpointError};
@@ -53,6 +55,8 @@ pub(super) struct Handle {
 struct Runs {
     view: View,
     called: Called,
+    /// The workers that its registry showed when the daemon before us was killed. Whoever calls one waits for its return.
+    expected: Expected,
     /// The caller, from the moment that it has registered.
     session: Option<SessionName>,
     /// What watches its registry and its process.
@@ -86,6 +90,23 @@ pub(super) struct Joined {
     faces: Faces,
     troubles: Troubles,
     last_run: u64,
+    last_view: u64,
+}
+
+/// Workers that may come back.
+struct Expected {
+    since: Instant,
+    workers: BTreeSet<String>,
+}
+
+impl Expected {
+    /// Those that still may.
+    fn now(&mut self) -> impl Iterator<Item = &str> {
+        if self.since.elapsed() >= REMEMBER {
+            self.workers.clear();
+        }
+        self.workers.iter().map(String::as_str)
+    }
 }
 
 impl Joined {
@@ -113,6 +134,7 @@ impl Joined {
             table,
             troubles: Troubles::default(),
             last_run: 0,
+            last_view: 0,
         };
         for folder in registries {
             joined.watch(folder.clone(), Source::Registry(folder));
@@ -169,17 +191,16 @@ impl Joined {
     }
 
     fn begin_run(&mut self, run: Run) -> Result<Running, Problem> {
-        let Run { pid, name, scope } = run;
+        let Run { pid, name, scope, registry } = run;
         if let Some(name) = &name {
             SessionName::scoped(name, scope.as_deref())
                 .map_err(|error| Problem::new(Code::BadRequest, error.to_string()))?;
         }
+        let view = self.view(registry)?;
+        let folder = view.folder().to_owned();
+        let expected = Expected { since: Instant::now(), workers: view.left().clone() };
         self.last_run += 1;
         let number = self.last_run;
-        let folder = self.runtime.view(number);
-        let view = View::create(&folder).map_err(|error| {
-            Problem::new(Code::Failed, format!("cannot make the registry {}: {error}", folder.display()))
-        })?;
         let watch = self.watch(folder.clone(), Source::Run(number));
         let (process, seen) = (Process::of(pid), self.seen.0.clone());
         let end = self.tasks.spawn(async move {
@@ -187,8 +208,35 @@ impl Joined {
             let _ = seen.send(Seen::RunEnded(number)).await;
         });
         let called = Called { name, scope };
-        self.runs.insert(number, Runs { view, called, session: None, tasks: [watch, end] });
+        self.runs.insert(number, Runs { view, called, expected, session: None, tasks: [watch, end] });
         Ok(Running { registry: folder })
+    }
+
+    /// A new registry, or the one that a command has already.
+    fn view(&mut self, registry: Option<PathBuf>) -> Result<View, Problem> {
+        let (folder, made) = match registry {
+            Some(folder) if !self.runtime.is_view(&folder) => {
+                let error = format!("{} is no registry of this daemon's", folder.display());
+                return Err(Problem::new(Code::BadRequest, error));
+            }
+            Some(folder) if self.runs.values().any(|run| run.view.folder() == folder) => {
+                let error = format!("{} is the registry of another command", folder.display());
+                return Err(Problem::new(Code::BadRequest, error));
+            }
+            Some(folder) => (folder.clone(), View::take_over(&folder)),
+            None => loop {
+                self.last_view += 1;
+                let folder = self.runtime.view(self.last_view);
+                match View::create(&folder) {
+                    // That of a command which the daemon before us had, and which will come for it.
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    made => break (folder, made),
+                }
+            },
+        };
+        made.map_err(|error| {
+            Problem::new(Code::Failed, format!("cannot make the registry {}: {error}", folder.display()))
+        })
     }
 
     fn attach(&mut self, attach: Attach) -> Result<Attached, Problem> {
@@ -307,7 +355,8 @@ impl Joined {
                     member.worker == name || member.session.as_ref().is_some_and(|own| own.name() == name)
                 })
             };
-            let published = self.faces.publish(session, own, &table, &mut run.view);
+            let expected = run.expected.now();
+            let published = self.faces.publish(session, own, expected, &table, &mut run.view);
             let error = published.err().map(|error| format!("{session}: {error}"));
             self.troubles.note(&source, Trouble::Write, error);
         }

@@ -24,18 +24,18 @@ impl Faces {
         Self { router, runtime, open: HashMap::new(), closed: HashSet::new() }
     }
 
-    /// Writes every name that there is into the registry of a caller, but those of its own workers.
-    pub fn publish(
+    /// Writes every name that there is, or is expected, into the registry of a caller, but those of its own workers.
+    pub fn publish<'a>(
         &mut self,
         caller: &SessionName,
         is_own: impl Fn(&str) -> bool,
-        table: &Snapshot,
+        expected: impl Iterator<Item = &'a str>,
+        table: &'a Snapshot,
         view: &mut View,
     ) -> io::Result<()> {
         let mut wanted = BTreeMap::new();
         let sessions = table.sessions();
-        for session in &sessions {
-            let name = session.name.name();
+        for name in sessions.iter().map(|session| session.name.name()).chain(expected) {
             if is_own(name) || wanted.contains_key(name) || check_worker_name(name).is_err() {
                 continue;
             }
