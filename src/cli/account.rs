@@ -10,7 +10,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::failure::Failure;
 use super::reload;
-use super::screen::{self, BAD, FAINT, GOOD, STRONG};
+use super::screen::{self, BAD, FAINT, GOOD, PENDING, STRONG};
 use crate::control::shape::{LinkRow, SessionRow, State};
 use crate::control::{Problem, Program, Teller, Told, telling};
 use crate::session::workerd::Workerd;
@@ -142,6 +142,9 @@ impl Account {
             State::Up => {
                 let generation = generation.unwrap_or_default();
                 screen::note(&format!("{tag} {GOOD}up{GOOD:#} {FAINT}generation {generation}{FAINT:#}"));
+            }
+            State::Stopped => {
+                screen::note(&format!("{tag} {PENDING}stopped{PENDING:#} {}", why.unwrap_or_default()));
             }
             State::Down => {
                 screen::note(&format!("{tag} {BAD}down{BAD:#} {}", why.unwrap_or_default()));

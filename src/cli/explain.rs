@@ -87,6 +87,10 @@ fn state(row: &SessionRow) -> String {
             let generation = generation.unwrap_or_default();
             format!("{session} is {GOOD}up{GOOD:#} since {since}: generation {generation}{pid}")
         }
+        State::Stopped => {
+            let why = why.as_deref().unwrap_or_default();
+            format!("{session} is {PENDING}stopped{PENDING:#}: {why}")
+        }
         State::Starting => format!("{session} is {PENDING}starting{PENDING:#} since {since}"),
         State::Down => {
             let why = why.as_deref().unwrap_or("nobody knows why");

@@ -44,6 +44,7 @@ impl Cell {
         match state {
             State::Starting => Self::new("starting").style(PENDING),
             State::Up => Self::new("up").style(GOOD),
+            State::Stopped => Self::new("stopped").style(PENDING),
             State::Down => Self::new("down").style(BAD),
         }
     }

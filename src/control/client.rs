@@ -21,7 +21,8 @@ use super::listening::Listening;
 use super::problem::{Problem, Refusal};
 use super::server::is_own;
 use super::shape::{
-    Attach, Attached, ChangeRequest, Changed, Ending, Explanation, FakeRequest, Links, Reloaded, Run, Running, Sessions, Status, Stopped,
+    Attach, Attached, ChangeRequest, Changed, Ending, Explanation, FakeRequest, Links, Placed, Places,
+    Reloaded, Run, Running, Sessions, Status, Stopped,
 };
 use crate::session::wrangler;
 

@@ -259,7 +259,7 @@ fn next(
             let near = nearest.map(|near| format!("if {near} is meant: `jackfield retarget {link} {near}`"));
             near.into_iter().chain([start]).collect()
         }
-        (_, Some(session)) if !matches!(session.state, SessionState::Up(_)) => {
+        (_, Some(session)) if rows::state(&session.state).0 != State::Up => {
             when_down(session).into_iter().chain(moves).collect()
         }
         _ => Vec::new(),
@@ -268,6 +268,11 @@ fn next(
 
 fn when_down(session: &Session) -> Vec<String> {
     use crate::router::Origin;
+    if let SessionState::Up(generation) = &session.state {
+        let stopped = is_stopped(generation.pid)
+            .then(|| format!("let it go on: `kill -CONT {}`, or `fg` in its terminal", generation.pid));
+        return stopped.into_iter().collect();
+    }
     let advice = match (&session.state, session.origin) {
         (SessionState::Up(_) | SessionState::Starting, _) | (SessionState::Down { .. }, Origin::Fake) => {
             return Vec::new();

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::problem::Problem;
 use super::shape::{
-    Attach, Attached, ChangeRequest, Changed, Ending, Explanation, FakeRequest, Links, Reloaded, Run, Running, Sessions, Status, Stopped,
+    Attach, Attached, ChangeRequest, Changed, Ending, Explanation, FakeRequest, Links, Placed, Places,
+    Reloaded, Run, Running, Sessions, Status, Stopped,
 };
 use super::told::Telling;
 use crate::session::wrangler::Request;

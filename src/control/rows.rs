@@ -6,7 +6,7 @@ use super::shape::{Changed, LinkRow, Links, Rule, SessionRow, Sessions, State, m
 use crate::router::{Class, Link, LinkName, Revision, Session, Snapshot};
 use crate::session::config::FIRE;
 use crate::session::project::Storage;
-use crate::session::{Generation, SessionName, SessionState, resident};
+use crate::session::{Generation, SessionName, SessionState, is_stopped, resident, tool};
 
 /// Where sessions are reached from outside.
 pub trait Addresses {
@@ -106,6 +106,11 @@ fn link_row(snapshot: &Snapshot, link: &Link, leases: usize) -> LinkRow {
 pub(super) fn state(state: &SessionState) -> (State, Option<String>) {
     match state {
         SessionState::Starting => (State::Starting, None),
+        SessionState::Up(generation) if is_stopped(generation.pid) => {
+            let pid = generation.pid;
+            let why = format!("process {pid} is stopped; events wait in it until `kill -CONT {pid}`");
+            (State::Stopped, Some(why))
+        }
         SessionState::Up(_) => (State::Up, None),
         SessionState::Down { why } => (State::Down, Some(why.clone())),
     }

@@ -116,6 +116,8 @@ pub enum State {
     Starting,
     /// It takes events.
     Up,
+    /// Its process is stopped: it takes events, which wait in it until the process goes on.
+    Stopped,
     /// Events wait for a restart, for a time.
     Down,
 }

@@ -47,4 +47,4 @@ pub use source_map::SourceMap;
 pub use state::{Generation, Services, SessionSink, SessionState};
 pub use supervisor::{Applied, Drain, Sessions, StartFailures};
 pub use survey::{SurveyError, survey};
-pub use vital::{Process, ended};
+pub use vital::{Process, ended, is_stopped};

@@ -90,6 +90,13 @@ impl Process {
     }
 }
 
+/// Whether a process stands still since somebody stopped it (SIGSTOP, or Ctrl-Z), where the system tells.
+pub fn is_stopped(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    // After the name in parentheses, which may hold anything.
+    stat.is_ok_and(|stat| stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T')))
+}
+
 async fn gone(process: Option<&Identity>) {
     let Some(identity) = process else { return std::future::pending().await };
     loop {
@@ -143,6 +150,24 @@ mod tests {
         child.wait().await.unwrap();
         tokio::time::timeout(Duration::from_secs(20), ended).await.unwrap().unwrap();
         Process::of(i32::MAX).ended().await;
+    }
+
+    #[tokio::test]
+    #[cfg(target_os = "linux")]
+    async fn a_process_that_is_stopped_is_told_from_one_that_runs() {
+        let mut child = tokio::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let number = child.id().unwrap();
+        let pid = Pid::from_raw(number.cast_signed()).unwrap();
+        assert!(!is_stopped(number) && !is_stopped(0));
+        rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while !is_stopped(number) {
+            assert!(std::time::Instant::now() < deadline);
+            tokio::task::yield_now().await;
+        }
+        child.start_kill().unwrap();
+        child.wait().await.unwrap();
+        assert!(!is_stopped(number));
     }
 
     #[tokio::test]

@@ -81,6 +81,9 @@ fn no_session(worker: &str, entry: &Entry) -> Option<String> {
     if let Err(error) = port.connect() {
         return Some(format!("nobody listens at {port}: {error}"));
     }
-    let left = Listener::of(port).is_some_and(|listener| listener.is_orphan());
-    left.then(|| "its tool has ended and left it behind, so it serves old code".to_owned())
+    match Listener::of(port).is_some_and(|listener| listener.is_orphan()) {
+        true => Some("its tool has ended and left it behind, so it serves old code".to_owned()),
+        // Whatever answers as one is a session.
+        false => Some(format!("{port} listens, but does not answer as a debug port")),
+    }
 }

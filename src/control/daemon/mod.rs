@@ -27,7 +27,7 @@ use super::problem::{Code, Problem};
 use super::rows;
 use super::shape::{
     Attach, Attached, ChangeRequest, Changed, Ending, Events, Explanation, FakeRequest, Links as LinkRows,
-    Move, Reloaded, Run, Running, Sessions as SessionRows, Status, Stopped, millis,
+    Move, Placed, Places, Reloaded, Run, Running, Sessions as SessionRows, Status, Stopped, millis,
 };
 use super::told::{Telling, telling};
 use crate::router::switch::Counts;

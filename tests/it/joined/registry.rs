@@ -2,7 +2,10 @@
 
 use rustix::process::Signal;
 
+use tokio::io::AsyncWriteExt;
+
 use super::stage::{Stage, entry, register, target, text};
+use crate::support::up::DEADLINE;
 use jackfield::client::{ActorId, Session};
 
 #[tokio::test]
@@ -79,6 +82,63 @@ async fn one_that_registers_and_never_listens_is_down_until_it_does() {
     let (_, told, _) = stage.ask(&["ls", "--json"]).await;
     let why = told["sessions"][0]["why"].as_str().unwrap();
     assert!(why.contains("nobody listens at 127.0.0.1:1"), "{why}");
+    stage.down().await;
+}
+
+/// What `ls` says of the one session.
+async fn why(stage: &Stage, wanted: &str) {
+    let said = async {
+        loop {
+            let (_, told, _) = stage.ask(&["ls", "--json"]).await;
+            let row = &told["sessions"][0];
+            if row["why"].as_str().is_some_and(|why| why.contains(wanted)) {
+                assert_eq!(row["state"], "down");
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(DEADLINE, said).await.unwrap_or_else(|_| panic!("it is not said: {wanted}"));
+}
+
+#[tokio::test]
+async fn what_listens_and_is_no_debug_port_is_down_and_said_to_be_none() {
+    let stage = Stage::new();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let _ = socket.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        }
+    });
+    let (code, _, said) = stage.ask(&["attach", &address, "--name", "api"]).await;
+    assert_eq!(code, 0, "{said}");
+    why(&stage, "listens, but is no debug port").await;
+    let (_, told, _) = stage.ask(&["explain", "api", "--json"]).await;
+    assert_eq!(told["next"][0], "start what listens there, or attach another address");
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_debug_port_that_answers_late_is_waited_for() {
+    let stage = Stage::new();
+    let (run, api) = (stage.run(&[]).await, target("api"));
+    let socket = stage.folder.path().join("late");
+    let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+    run.register("api", &entry(&api).replace(api.debug_socket().to_str().unwrap(), socket.to_str().unwrap()));
+    why(&stage, "does not answer as a debug port so far").await;
+    let debug_port = api.debug_socket().to_owned();
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            let debug_port = debug_port.clone();
+            tokio::spawn(async move {
+                let mut far = tokio::net::UnixStream::connect(&debug_port).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+            });
+        }
+    });
+    stage.until(&[("api", "up")]).await;
+    let (code, _, said) = stage.ask(&["call", "api#Admin", "nothing"]).await;
+    assert!(code == 1 && said.contains("nothing"), "{said}");
     stage.down().await;
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use crate::client::{Address, ConnectError, Session};
 use crate::net::Endpoint;
 use crate::registry::Entry;
 use crate::router::Origin;
@@ -15,6 +16,15 @@ use crate::session::{self, Listener, SessionName, scope};
 const FIRST_LOOK: Duration = Duration::from_millis(5);
 /// One that registered and never listens is looked for this often.
 const LAST_LOOK: Duration = Duration::from_millis(500);
+
+/// How long a debug port may take to say that it is one. It needs a millisecond; one that does not say so meanwhile stands
+/// still, or is none.
+const PROOF: Duration = Duration::from_secs(1);
+/// How long it is waited for then. Whoever stands at a breakpoint says it after that.
+const LATE_PROOF: Duration = Duration::from_secs(3600);
+/// How soon to look again at what is no debug port: another program may come to listen there, and this one should not
+/// be bothered.
+const LAST_CHANCE: Duration = Duration::from_secs(5);
 
 /// Where a session was heard of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -102,7 +112,22 @@ pub(super) async fn follow(id: u64, port: Endpoint, is_registered: bool, news: m
         }
         let at = port.clone();
         let looked = tokio::task::spawn_blocking(move || look(&at)).await;
-        let (listener, scope) = looked.unwrap_or_default();
+        let (listener, scope, release) = looked.unwrap_or_default();
+        let tell_late =
+            || tell(What::Missing(format!("{port} listens, but does not answer as a debug port so far")));
+        match prove(&port, listener.as_ref(), tell_late).await {
+            Proof::Given => {}
+            Proof::Refuted => {
+                let _ = tell(What::Missing(format!("{port} listens, but is no debug port"))).await;
+                tokio::time::sleep(LAST_CHANCE).await;
+                continue;
+            }
+            Proof::Missing => {
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(LAST_LOOK);
+                continue;
+            }
+        }
         if is_registered && listener.as_ref().is_some_and(Listener::is_orphan) {
             let why = "its tool has ended and left it behind, so it serves old code";
             let _ = tell(What::Ended(why.to_owned())).await;
@@ -119,8 +144,42 @@ pub(super) async fn follow(id: u64, port: Endpoint, is_registered: bool, news: m
     }
 }
 
-/// Who listens, and the scope of where that runs. Reads much of /proc.
-fn look(port: &Endpoint) -> (Option<Listener>, Option<String>) {
+/// Whether what listens is a debug port.
+enum Proof {
+    Given,
+    Refuted,
+    /// It has gone meanwhile.
+    Missing,
+}
+
+/// Asks what listens for what only a debug port knows, and no worker. One that says nothing, and is not stopped, is told of
+/// as `late`, and waited for.
+async fn prove<F: Future>(port: &Endpoint, listener: Option<&Listener>, late: impl FnOnce() -> F) -> Proof {
+    let address = match port {
+        Endpoint::Unix(path) => Address::Unix(path.to_path_buf()),
+        Endpoint::Tcp(_) => Address::Tcp(port.to_string()),
+    };
+    let mut asked = std::pin::pin!(Session::connect_within(&address, LATE_PROOF));
+    let answered = match tokio::time::timeout(PROOF, &mut asked).await {
+        Ok(answered) => answered,
+        // It cannot answer, and has been one for whoever registered it.
+        Err(_) if listener.is_some_and(|listener| session::is_stopped(listener.pid)) => return Proof::Given,
+        Err(_) => {
+            late().await;
+            asked.await
+        }
+    };
+    match answered {
+        Ok(_) => Proof::Given,
+        Err(ConnectError::NotDebugPort { .. }) => Proof::Refuted,
+        // Either it has just ended, which the next look shows, or it speaks something else.
+        Err(ConnectError::Vanished { .. }) if port.connect().is_ok() => Proof::Refuted,
+        Err(_) => Proof::Missing,
+    }
+}
+
+/// Who listens, the scope of where that runs, and what. Reads much of /proc.
+fn look(port: &Endpoint) -> (Option<Listener>, Option<String>, Option<Release>) {
     let listener = Listener::of(port);
     let folder = listener.as_ref().and_then(Listener::folder);
     let scope = folder.and_then(|folder| scope::of_folder(&folder));

@@ -1,6 +1,6 @@
-use std::os::unix::net::UnixListener;
-
 use super::*;
+use crate::router::switch::Settings;
+use crate::router::{Face, Router};
 use crate::session::Services;
 
 const RUN: Source = Source::Run(1);
@@ -10,16 +10,18 @@ struct Stage {
     members: Members,
     news: mpsc::Receiver<News>,
     folder: tempfile::TempDir,
-    _listener: UnixListener,
+    /// A debug port as any other, whoever is behind it.
+    _port: (Arc<Router>, Face),
 }
 
 impl Stage {
     fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("jf").tempdir_in("/tmp").unwrap();
-        let listener = UnixListener::bind(folder.path().join("port")).unwrap();
+        let router = Router::start(Arc::new(Links::new()), Settings::default()).unwrap();
+        let face = router.serve_sessions(&folder.path().join("port")).unwrap();
         let (table, (tell, news)) = (Arc::new(Links::new()), mpsc::channel(8));
         let members = Members::new(table.clone(), table.clone(), tell);
-        Self { table, members, news, folder, _listener: listener }
+        Self { table, members, news, folder, _port: (router, face) }
     }
 
     fn look(&mut self, source: &Source, workers: &[&str]) {
