@@ -119,6 +119,23 @@ impl Failure {
         Self { below: Some(lines).filter(|lines| !lines.is_empty()), ..self }
     }
 
+    /// What may name places in code.
+    pub(super) fn places(&self) -> Vec<String> {
+        let beside = self.beside.as_ref().map(|(_, value)| value.to_string());
+        [self.below.clone(), beside].into_iter().flatten().collect()
+    }
+
+    /// The same with [`Failure::places`] that say where that is in the sources.
+    pub(super) fn with_places(self, texts: Vec<String>) -> Self {
+        let mut texts = texts.into_iter();
+        let below = self.below.map(|below| texts.next().unwrap_or(below));
+        let beside = self.beside.map(|(key, value)| {
+            let text = texts.next().and_then(|text| serde_json::from_str(&text).ok());
+            (key, text.unwrap_or(value))
+        });
+        Self { below, beside, ..self }
+    }
+
     /// A value to give beside the message where it is JSON.
     pub(super) fn beside(self, key: &'static str, value: Value) -> Self {
         Self { beside: Some((key, value)), ..self }

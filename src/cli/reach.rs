@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::place::Place;
 use super::target::{Export, Id, Target};
 use crate::client::{ActorId, Address, AddressError, ConnectError, Entrypoint, Session};
-use crate::control::shape::SessionRow;
+use crate::control::shape::{Places, SessionRow};
 use crate::session::{Nearest, SessionName};
 use crate::wire::actor_id::ActorIdError;
 
@@ -127,8 +127,23 @@ impl Reach {
         }
     }
 
-    /// What the port itself cannot say of a name that is not there.
+    /// Leads stack traces of bundles back to the sources, where the daemon knows them.
+    async fn in_sources(&self, target: &Target, failure: Failure) -> Failure {
+        let (Reach::Router(place), texts) = (self, failure.places()) else { return failure };
+        let Ok(session) = target.service.parse() else { return failure };
+        if texts.is_empty() {
+            return failure;
+        }
+        match place.client().places(&Places { session, texts }).await {
+            Ok(placed) => failure.with_places(placed.texts),
+            // What was thrown matters more than where.
+            Err(_) => failure,
+        }
+    }
+
+    /// What the port itself cannot say of what went wrong: where that is in the sources, and which names there are.
     pub(super) async fn explain(&self, target: &Target, failure: Failure) -> Failure {
+        let failure = self.in_sources(target, failure).await;
         if let Export::Entrypoint(name) = &target.export
             && (failure.says("Unable to get exported handler") || self.is_class(target, name).await)
         {

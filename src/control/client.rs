@@ -152,6 +152,11 @@ impl Client {
         Ok(Listening::new(self.clone(), body, connection))
     }
 
+    /// Leads places in bundles back to their sources.
+    pub async fn places(&self, places: &Places) -> Result<Placed, ClientError> {
+        self.post("/v1/places", places).await
+    }
+
     /// Makes a session of a debug port.
     pub async fn attach(&self, attach: &Attach) -> Result<Attached, ClientError> {
         self.post("/v1/attached", attach).await

@@ -38,6 +38,9 @@ pub trait Operator: Send + Sync + 'static {
     /// Gives a command a registry of its own.
     fn run(&self, run: Run) -> impl Future<Output = Result<Running, Problem>> + Send;
 
+    /// Leads places in bundles back to their sources.
+    fn places(&self, places: Places) -> Placed;
+
     /// Runs wrangler's projects as long as somebody listens to what is told of them.
     fn dev(self: Arc<Self>, request: Request) -> Result<Telling, Problem>;
 

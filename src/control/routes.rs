@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use super::operator::Operator;
 use super::problem::{Code, Problem, Refusal};
-use super::shape::{Attach, ChangeRequest, FakeRequest, Run};
+use super::shape::{Attach, ChangeRequest, FakeRequest, Places, Run};
 use super::told::Telling;
 use crate::session::{Nearest, wrangler};
 
@@ -47,6 +47,7 @@ const PATHS: &[(&str, &[Method])] = &[
     ("/v1/fakes", POST),
     ("/v1/runs", POST),
     ("/v1/attached", POST),
+    ("/v1/places", POST),
     ("/v1/dev", POST),
     ("/v1/reload", POST),
     ("/v1/end", GET),
@@ -115,6 +116,10 @@ where
         ("POST", "/v1/attached") => {
             let attach: Attach = read(request, MAX_BODY).await?;
             Ok(json(StatusCode::OK, &operator.attach(attach).await?))
+        }
+        ("POST", "/v1/places") => {
+            let places: Places = read(request, MAX_BODY).await?;
+            Ok(json(StatusCode::OK, &operator.places(places)))
         }
         ("POST", "/v1/dev") => {
             let request: wrangler::Request = read(request, MAX_DEV).await?;

@@ -348,6 +348,23 @@ pub struct Attached {
     pub session: SessionName,
 }
 
+/// `POST /v1/places`: leads places in what was bundled back to the sources.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Places {
+    /// Whose places.
+    pub session: SessionName,
+    /// Stack traces, or any other texts that name places.
+    pub texts: Vec<String>,
+}
+
+/// The answer to `POST /v1/places`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placed {
+    /// The same texts, unchanged where no sources are known.
+    pub texts: Vec<String>,
+}
+
 /// The answer to `POST /v1/reload`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Reloaded {

@@ -339,6 +339,15 @@ impl Operator for Daemon {
         answer.await.map_err(|_| worker::going_down())?
     }
 
+    fn places(&self, Places { session, texts }: Places) -> Placed {
+        let (session, project) = (self.table.snapshot().meant(session), self.project.load());
+        let compiled = project.session(&session).and_then(|spec| spec.compiled.as_ref());
+        match compiled.and_then(|compiled| compiled.source_map.as_ref()) {
+            Some(map) => Placed { texts: texts.iter().map(|text| map.back(text)).collect() },
+            None => Placed { texts },
+        }
+    }
+
     fn dev(self: Arc<Self>, request: Request) -> Result<Telling, Problem> {
         if self.stopping.is_cancelled() {
             return Err(worker::going_down());

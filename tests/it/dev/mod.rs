@@ -2,6 +2,7 @@
 
 mod build;
 mod ears;
+mod called;
 mod fields;
 mod queues;
 mod refused;

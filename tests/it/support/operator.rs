@@ -216,6 +216,10 @@ impl Operator for Desk {
         Ok(Attached { session: attach.name.parse().expect("a session's name") })
     }
 
+    fn places(&self, Places { texts, .. }: Places) -> Placed {
+        Placed { texts }
+    }
+
     fn dev(self: Arc<Self>, _request: Request) -> Result<Telling, Problem> {
         Err(Problem::new(Code::Failed, "nothing is compiled here"))
     }
