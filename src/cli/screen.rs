@@ -1,11 +1,12 @@
 //! How results look: data on standard output, everything else on standard error, colour only where it is seen.
 
 use std::borrow::Cow;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::control::shape::State;
 
@@ -22,6 +23,9 @@ pub(super) const STRONG: Style = Style::new().bold();
 
 /// Between two columns.
 const GAP: &str = "  ";
+
+/// What no column is made narrower than: less of a name tells nothing.
+const NARROWEST: usize = 10;
 
 /// One place in a table.
 pub(super) struct Cell {
@@ -59,12 +63,29 @@ impl Cell {
     }
 }
 
-/// Lines up `rows` under `heads`. Texts are ASCII by construction of names, so bytes are columns.
+/// Lines up `rows` under `heads`. On a terminal what is longest is shortened until a line of it holds a row.
 pub(super) fn table<const N: usize>(heads: [&str; N], rows: Vec<[Cell; N]>) -> String {
+    lined_up(heads, rows, columns())
+}
+
+/// How wide the terminal is; `None` where nobody looks on.
+fn columns() -> Option<usize> {
+    let out = io::stdout();
+    let size = rustix::termios::tcgetwinsize(&out).ok().filter(|_| out.is_terminal())?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+fn lined_up<const N: usize>(heads: [&str; N], mut rows: Vec<[Cell; N]>, columns: Option<usize>) -> String {
     let mut widths = heads.map(str::len);
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.text.len());
+            *width = (*width).max(cell.text.width());
+        }
+    }
+    fit(&mut widths, columns.unwrap_or(usize::MAX));
+    for row in &mut rows {
+        for (cell, width) in row.iter_mut().zip(widths) {
+            shorten(&mut cell.text, width);
         }
     }
     let aligned: [bool; N] = rows.first().map_or([false; N], |row| row.each_ref().map(|cell| cell.right));
@@ -79,11 +100,44 @@ pub(super) fn table<const N: usize>(heads: [&str; N], rows: Vec<[Cell; N]>) -> S
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// Takes from the widest column, again and again, until all fit or none can give any more.
+fn fit(widths: &mut [usize], columns: usize) {
+    let gaps = GAP.len() * widths.len().saturating_sub(1);
+    let mut over = (widths.iter().sum::<usize>() + gaps).saturating_sub(columns);
+    while over > 0
+        && let Some(widest) = widths.iter_mut().max().filter(|widest| **widest > NARROWEST)
+    {
+        (*widest, over) = (*widest - 1, over - 1);
+    }
+}
+
+/// Leaves out the middle of a text that is too wide: names differ at their ends.
+fn shorten(text: &mut String, width: usize) {
+    if text.width() <= width {
+        return;
+    }
+    let half = width.saturating_sub(1);
+    let (before, after) = (half.div_ceil(2), half / 2);
+    let upto = |most: usize, all: &mut dyn Iterator<Item = char>| {
+        let mut room = most;
+        let fits = |c: &char| {
+            let needed = c.width().unwrap_or_default();
+            let fits = needed <= room;
+            room = room.saturating_sub(needed);
+            fits
+        };
+        all.take_while(fits).collect::<String>()
+    };
+    let head = upto(before, &mut text.chars());
+    let tail: String = upto(after, &mut text.chars().rev()).chars().rev().collect();
+    *text = format!("{head}…{tail}");
+}
+
 fn line(row: &[Cell], widths: &[usize]) -> String {
     let mut line = String::new();
     for (index, (Cell { text, style, right }, width)) in row.iter().zip(widths).enumerate() {
         let last = index + 1 == row.len();
-        let space = " ".repeat(width - text.len());
+        let space = " ".repeat(width.saturating_sub(text.width()));
         let gap = if index == 0 { "" } else { GAP };
         line.push_str(gap);
         match right {
@@ -166,6 +220,24 @@ mod tests {
         ];
         let plain = anstream::adapter::strip_str(&table(["NAME", "NUMBER", "STATE"], rows)).to_string();
         assert_eq!(plain, "NAME    NUMBER  STATE\na            7  up\nlonger       -  x");
+    }
+
+    #[test]
+    fn what_is_longest_is_shortened_in_its_middle_until_a_row_fits() {
+        let row = || {
+            vec![[Cell::new("api@a-very-long-branch"), Cell::new("up"), Cell::new("http://api.localhost/")]]
+        };
+        let shown = |columns| {
+            let text = lined_up(["SESSION", "STATE", "URL"], row(), columns);
+            anstream::adapter::strip_str(&text).to_string()
+        };
+        assert_eq!(shown(Some(40)), "SESSION           STATE  URL\napi@a-ve…-branch  up     http://…alhost/");
+        assert!(shown(Some(40)).lines().all(|line| line.width() <= 40));
+        assert_eq!(shown(None), shown(Some(52)));
+        assert_eq!(shown(Some(1)), "SESSION     STATE  URL\napi@a…anch  up     http:…ost/");
+        let mut wide = "日本語日本語".to_owned();
+        shorten(&mut wide, 8);
+        assert_eq!(wide, "日本…語");
     }
 
     #[test]
