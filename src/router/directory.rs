@@ -1,6 +1,7 @@
 //! What the ingress itself answers: which sessions there are, and where.
 
 use std::fmt::Write;
+use std::net::SocketAddr;
 
 use hyper::StatusCode;
 use hyper::header::{ACCEPT, HeaderMap};
@@ -32,6 +33,17 @@ code{font:.95em ui-monospace,monospace}\
 /// nothing.
 pub(super) fn refused(why: &str, port: u16) -> Page {
     let text = format!("Refused: {why}. Sessions are reached at http://NAME.localhost:{port}/.\n");
+    Page { status: StatusCode::FORBIDDEN, content_type: "text/plain; charset=utf-8", body: text }
+}
+
+/// The same at the address of one session.
+pub(super) fn not_here(why: &str, address: SocketAddr) -> Page {
+    let port = address.port();
+    let text = format!(
+        "Refused: {why}. This session is reached at http://{address}/, http://localhost:{port}/ and \
+         http://ANYTHING.localhost:{port}/: another name could be that of a page on the web which has pointed it here. \
+         A proxy or a tunnel can be told to send `Host: localhost`, and `jackfield fetch SESSION URL` sends any host.\n"
+    );
     Page { status: StatusCode::FORBIDDEN, content_type: "text/plain; charset=utf-8", body: text }
 }
 

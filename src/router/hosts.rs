@@ -11,6 +11,7 @@
 //! So a scope hides an entrypoint of the same name; that one is reached with the scope of its session.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use hyper::header::{HOST, HeaderMap};
@@ -44,30 +45,67 @@ pub(super) fn asked(
     if *method == Method::CONNECT {
         return Err("this is no proxy");
     }
-    let mut hosts = headers.get_all(HOST).iter();
-    let (Some(host), None) = (hosts.next(), hosts.next()) else {
-        return Err("a request has one Host header");
-    };
-    let host = host.to_str().map_err(|_| "the Host header is no host")?;
-    if uri.authority().is_some_and(|authority| !authority.as_str().eq_ignore_ascii_case(host)) {
-        return Err("the Host header is another than the URL's");
-    }
+    let host = only(uri, headers)?;
     let name = match host.rsplit_once(':') {
         Some((name, digits)) if digits == port.to_string() => name,
         // Browsers leave out the port that everybody knows.
         None if port == 80 => host,
         _ => return Err("the Host header has another port"),
     };
-    let lower = name.to_ascii_lowercase();
-    if matches!(&*lower, "localhost" | "127.0.0.1" | "[::1]") {
-        return Ok(Asked::Ingress);
+    Ok(match before_localhost(name)? {
+        Some(typed) => Asked::Name(typed.to_owned()),
+        None => Asked::Ingress,
+    })
+}
+
+/// Whether a request that came to the address of one session was meant for it: hosts under `localhost`, and those of
+/// loopback, are this machine's for every browser. The port may be any, since it may have been forwarded from another one
+/// (by ssh, or into a container), and no page can say that it is of one of these hosts.
+///
+/// # Errors
+/// Why the request is refused.
+pub(super) fn is_here(uri: &Uri, headers: &HeaderMap, address: IpAddr) -> Result<(), &'static str> {
+    let host = only(uri, headers)?;
+    let end = host.rfind(']').unwrap_or_default();
+    let name =
+        match host.rfind(':').filter(|colon| *colon > end || end == 0).map(|colon| host.split_at(colon)) {
+            Some((name, port)) if port.get(1..).is_some_and(|digits| digits.parse::<u16>().is_ok()) => name,
+            Some(_) => return Err("the Host header is no host"),
+            None => host,
+        };
+    match name.parse::<Ipv4Addr>() {
+        Ok(host) if IpAddr::V4(host) == address => Ok(()),
+        _ => before_localhost(name).map(drop),
     }
-    let part = lower.strip_suffix(".localhost").ok_or("the Host header is not under `localhost`")?;
+}
+
+/// The one host of a request.
+fn only<'a>(uri: &Uri, headers: &'a HeaderMap) -> Result<&'a str, &'static str> {
+    let mut hosts = headers.get_all(HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else {
+        return Err("a request has one Host header");
+    };
+    let host = host.to_str().map_err(|_| "the Host header is no host")?;
+    match uri.authority().is_some_and(|authority| !authority.as_str().eq_ignore_ascii_case(host)) {
+        true => Err("the Host header is another than the URL's"),
+        false => Ok(host),
+    }
+}
+
+/// What stands before `.localhost`; `None` for the hosts of loopback themselves.
+fn before_localhost(name: &str) -> Result<Option<&str>, &'static str> {
+    if ["localhost", "127.0.0.1", "[::1]"].iter().any(|host| name.eq_ignore_ascii_case(host)) {
+        return Ok(None);
+    }
+    let split = name.len().checked_sub(".localhost".len()).and_then(|at| name.split_at_checked(at));
+    let (part, _) = split
+        .filter(|(_, end)| end.eq_ignore_ascii_case(".localhost"))
+        .ok_or("the Host header is not under `localhost`")?;
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '$');
-    if !part.split('.').all(|label| !label.is_empty() && label.chars().all(good)) {
-        return Err("the Host header is no host");
+    match part.split('.').all(|label| !label.is_empty() && label.chars().all(good)) {
+        true => Ok(Some(part)),
+        false => Err("the Host header is no host"),
     }
-    Ok(Asked::Name(name.get(..part.len()).unwrap_or_default().to_owned()))
 }
 
 /// What a host means.
@@ -263,6 +301,55 @@ mod tests {
         assert_eq!(shortest("api@feature", Some("Admin")).unwrap(), "admin.api.feature");
         assert_eq!(shortest("web", Some("default")).unwrap(), "web");
         assert_eq!(shortest("a.b", None), None, "hidden by a@b");
+    }
+
+    #[test]
+    fn at_its_own_address_a_session_is_called_by_hosts_of_this_machine_alone() {
+        let ask = |host: &str| {
+            let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_str(host).unwrap())]);
+            is_here(&"/".parse().unwrap(), &headers, "127.0.0.7".parse().unwrap())
+        };
+        let good = [
+            "localhost",
+            "LocalHost:8787",
+            "127.0.0.1:8787",
+            "127.0.0.1:9000",
+            "127.0.0.7:8787",
+            "[::1]:8787",
+            "[::1]",
+            "tenant.web.localhost:8787",
+        ];
+        for host in good {
+            assert_eq!(ask(host), Ok(()), "{host}");
+        }
+        let bad = [
+            "",
+            ":8787",
+            "evil.com",
+            "evil.com:8787",
+            "localhost.evil.com:8787",
+            "localhost:8787:1",
+            "localhost:",
+            "localhost:http",
+            "localhost.:8787",
+            ".localhost:8787",
+            "weblocalhost",
+            "localhost6:8787",
+            "127.0.0.2:8787",
+            "127.1:8787",
+            "0177.0.0.7:8787",
+            "10.0.2.555:8787",
+            "[::1]x:8787",
+            "[::1]8787",
+            "::1",
+            "[::]:8787",
+            "user@localhost:8787",
+        ];
+        for host in bad {
+            assert!(ask(host).is_err(), "{host}");
+        }
+        let none = is_here(&"/".parse().unwrap(), &HeaderMap::new(), "127.0.0.1".parse().unwrap());
+        assert!(none.is_err());
     }
 
     #[test]

@@ -120,6 +120,22 @@ impl Choose for Arc<ByHost> {
     }
 }
 
+/// The one session of an address, for requests that mean this machine.
+struct Guarded {
+    led: Arc<Led<Routes>>,
+    address: SocketAddr,
+}
+
+impl Choose for Guarded {
+    type Route = Routes;
+
+    fn choose<B>(&self, request: &Request<B>) -> Result<Arc<Routes>, Page> {
+        hosts::is_here(request.uri(), request.headers(), self.address.ip())
+            .map_err(|why| directory::not_here(why, self.address))?;
+        self.led.choose(request)
+    }
+}
+
 impl Router {
     /// Listens at an address; browsers and curl reach the default export of the session there.
     ///
@@ -127,7 +143,9 @@ impl Router {
     /// Somebody listens there already, or this user may not.
     pub fn serve_ingress(&self, address: SocketAddr, session: SessionName) -> io::Result<Ingress> {
         let led = Arc::new(Led::new(route(&self.shared, session, Door::Front)));
-        let face = self.take(vec![StdListener::bind(address)?], led.clone())?;
+        let listener = StdListener::bind(address)?;
+        let guarded = Guarded { led: led.clone(), address: listener.local_addr()? };
+        let face = self.take(vec![listener], guarded)?;
         Ok(Ingress { shared: self.shared.clone(), led, _face: face })
     }
 

@@ -61,7 +61,7 @@ async fn waiting_events_and_the_last_error_are_told() {
 
     // Somebody dies at work.
     let mut hang = TcpStream::connect(("127.0.0.1", up.port)).await.unwrap();
-    hang.write_all(b"GET /hang HTTP/1.1\r\nhost: web\r\n\r\n").await.unwrap();
+    hang.write_all(b"GET /hang HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     while up.event("output").await["line"] != "it hangs" {}
     let pid = i32::try_from(told["session"]["pid"].as_i64().unwrap()).unwrap();
     let pid = rustix::process::Pid::from_raw(pid).unwrap();

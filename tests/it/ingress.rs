@@ -63,26 +63,34 @@ pub async fn exchange(port: u16, request: &str, until: Option<&str>) -> (TcpStre
 async fn what_comes_from_outside_arrives_as_it_was_sent() {
     let mut up = Up::start(PROJECT, &[("web.js", WEB)]).await;
     let port = up.port;
-    let request = "PUT /p%20?q=1 HTTP/1.1\r\nhost: some.example:81\r\nx-own: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    let request = "PUT /p%20?q=1 HTTP/1.1\r\nhost: some.localhost:81\r\nx-own: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
     let (_, answer) = exchange(port, request, None).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert!(
-        answer.contains(r#"["PUT","http://some.example:81/p%20?q=1",{"clientIp":"127.0.0.1:"#),
+        answer.contains(r#"["PUT","http://some.localhost:81/p%20?q=1",{"clientIp":"127.0.0.1:"#),
         "{answer}"
     );
     assert!(answer.ends_with(r#""},"1"]"#), "{answer}");
 
-    let (_, answer) = exchange(port, "GET / HTTP/1.0\r\nhost: old\r\n\r\n", None).await;
-    assert!(answer.contains(r#"["GET","http://old/",{"clientIp":"#), "{answer}");
+    let (_, answer) = exchange(port, "GET / HTTP/1.0\r\nhost: localhost\r\n\r\n", None).await;
+    assert!(answer.contains(r#"["GET","http://localhost/",{"clientIp":"#), "{answer}");
+
+    // A page on the web may point its own name here.
+    for host in ["evil.example", "localhost.evil.example:80", "127.0.0.2"] {
+        let request = format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        let (_, answer) = exchange(port, &request, None).await;
+        let is_told = answer.contains(&format!("http://localhost:{port}/"));
+        assert!(answer.starts_with("HTTP/1.1 403 ") && is_told, "{host}: {answer}");
+    }
 
     let body = "x".repeat(300_000);
     let request = format!(
-        "POST /echo HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-length: 300000\r\n\r\n{body}"
+        "POST /echo HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 300000\r\n\r\n{body}"
     );
     let (_, answer) = exchange(port, &request, None).await;
     assert_eq!(answer.matches('x').count(), 300_000);
 
-    let request = "GET / HTTP/1.1\r\nhost: h\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\
+    let request = "GET / HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\
                    sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     let (_socket, answer) = exchange(port, request, Some("hello")).await;
     assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
@@ -103,7 +111,7 @@ async fn nobody_is_refused_while_sessions_are_replaced() {
             let (stop, served) = (stop.clone(), served.clone());
             tokio::spawn(async move {
                 while !stop.load(SeqCst) {
-                    let request = "GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n";
+                    let request = "GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
                     let (_, answer) = exchange(port, request, None).await;
                     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
                     served.fetch_add(1, SeqCst);
@@ -150,7 +158,7 @@ async fn nobody_is_refused_while_sessions_are_replaced() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_lets_requests_end_and_takes_no_new_ones() {
     let mut up = Up::start(PROJECT, &[("web.js", WEB)]).await;
-    let request = "POST /hang HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n";
+    let request = "POST /hang HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n";
     let (mut stream, answer) = exchange(up.port, request, Some("begun")).await;
     assert!(answer.contains("begun"), "{answer}");
     up.signal(Signal::INT);

@@ -155,7 +155,7 @@ async fn a_wrong_project_starts_nothing_and_is_said_once() {
 async fn a_second_ctrl_c_ends_at_once_whatever_is_under_way() {
     let mut up = Up::start(&project(), &FILES).await;
     let mut stream = TcpStream::connect(("127.0.0.1", up.port)).await.unwrap();
-    stream.write_all(b"GET /hang HTTP/1.1\r\nhost: web\r\n\r\n").await.unwrap();
+    stream.write_all(b"GET /hang HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     while up.event("output").await["line"] != "it hangs" {}
     up.signal(Signal::INT);
     up.event("stopping").await;

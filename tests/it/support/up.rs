@@ -99,7 +99,10 @@ impl Up {
     pub async fn fetch(&self) -> String {
         let fetched = async {
             let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
-            stream.write_all(b"GET / HTTP/1.1\r\nhost: web\r\nconnection: close\r\n\r\n").await.unwrap();
+            stream
+                .write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+                .await
+                .unwrap();
             let mut answer = String::new();
             stream.read_to_string(&mut answer).await.unwrap();
             answer.split_once("\r\n\r\n").unwrap().1.to_owned()
