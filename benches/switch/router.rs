@@ -66,6 +66,7 @@ impl Middle {
                 session: session(name),
                 number: 1,
                 pid: 0,
+                release: None,
                 debug_port: Sockets(folder).at(&format!("{name}-port")).into(),
                 services: Services::alike(name.to_owned()),
                 front_socket: None,

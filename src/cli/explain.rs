@@ -38,6 +38,9 @@ fn text(told: &Explanation, names: &Names) -> String {
         }
         None => say("state", format!("{BAD}nothing fits{BAD:#}; events wait, and fail after a while")),
     }
+    if let Some(misfit) = &told.misfit {
+        say("versions", format!("{BAD}{misfit}{BAD:#}"));
+    }
     if !told.callers.is_empty() {
         let callers: Vec<_> = told.callers.iter().map(|link| names.link(link)).collect();
         say("called by", callers.join(", "));
@@ -115,6 +118,10 @@ fn more(row: &SessionRow) -> Vec<(&'static str, String)> {
         if !text.is_empty() {
             more.push((label, text));
         }
+    }
+    let runs: Vec<_> = [&row.workerd, &row.tool].into_iter().flatten().map(String::as_str).collect();
+    if !runs.is_empty() {
+        more.push(("runs", runs.join(", of ")));
     }
     more.extend(row.memory_bytes.map(|bytes| ("memory", megabytes(bytes))));
     more.extend(row.url.clone().map(|url| ("url", url)));

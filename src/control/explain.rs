@@ -4,7 +4,7 @@ use super::problem::{Code, Problem};
 use super::rows::{self, Addresses};
 use super::shape::{Candidate, Explanation, LastError, Rule, State, millis};
 use crate::router::{Aim, Change, Choice, Failure, Link, LinkName, Session, Snapshot};
-use crate::session::{Nearest, SessionName, SessionState};
+use crate::session::{Generation, Nearest, Release, SessionName, SessionState, is_stopped, tool};
 
 /// What the table does not know.
 pub trait Facts: Addresses {
@@ -80,6 +80,7 @@ fn explain_session(name: &SessionName, now: &Snapshot, facts: &impl Facts) -> Re
         target: None,
         session: session.map(|session| rows::session_row(session, facts)),
         candidates: Vec::new(),
+        misfit: None,
         waiting: by_links + facts.waiting_outside(name),
         last_error: last.map(last_error),
         nearest: None,
@@ -117,13 +118,19 @@ fn explain_link(name: LinkName, now: &Snapshot, facts: &impl Facts) -> Result<Ex
         Rule::Missing => Nearest::of(&wanted, sessions.iter().map(|session| session.name.name())).0,
         _ => None,
     };
-    let next = next((&name, &wanted), rule, aimed.map(AsRef::as_ref), &candidates, nearest.as_deref());
+    let mut next = next((&name, &wanted), rule, aimed.map(AsRef::as_ref), &candidates, nearest.as_deref());
+    let misfit = now.session(&name.session).zip(aimed).and_then(|(caller, target)| misfit(caller, target));
+    if misfit.is_some() {
+        let needed = Release::needed();
+        next.insert(0, format!("update the tool that runs {}, to one with {needed}", name.session));
+    }
     Ok(Explanation {
         revision: now.revision,
         rule: Some(rule),
         because: Some(because),
         session: aimed.map(|session| rows::session_row(session, facts)),
         candidates,
+        misfit,
         waiting: facts.waiting_on(&name),
         last_error: facts.last_failure(&name).map(last_error),
         nearest,
@@ -236,6 +243,29 @@ fn not_taken(session: &SessionName, link: &LinkName, rule: Rule, target: Option<
         }
         Rule::Missing => "it has another name".to_owned(),
     }
+}
+
+/// Why two that are up do not understand each other.
+fn misfit(caller: &Session, target: &Session) -> Option<String> {
+    let (SessionState::Up(ours), SessionState::Up(theirs)) = (&caller.state, &target.state) else {
+        return None;
+    };
+    let (own, other) = (ours.release.as_ref()?, theirs.release.as_ref()?);
+    if own.can_call(other) {
+        return None;
+    }
+    let with_tool = |generation: &Generation, release: &Release| match tool(generation.pid) {
+        Some(tool) => format!("{release} ({tool})"),
+        None => release.to_string(),
+    };
+    Some(format!(
+        "methods cannot be called, of Durable Objects neither: {} runs {}, which takes the beginning of a call for its end \
+         where the target runs {}, as {} does; fetch() and WebSockets work",
+        caller.name,
+        with_tool(ours, own),
+        with_tool(theirs, other),
+        target.name
+    ))
 }
 
 fn last_error(failure: Failure) -> LastError {

@@ -70,6 +70,8 @@ pub(super) fn session_row(session: &Session, addresses: &impl Addresses) -> Sess
         joined: session.origin.is_joined(),
         origin: session.origin,
         services: generation.map(services).unwrap_or_default(),
+        workerd: generation.and_then(|generation| generation.release.as_ref()).map(ToString::to_string),
+        tool: generation.filter(|_| session.origin.is_joined()).and_then(|generation| tool(generation.pid)),
         memory_bytes: generation.and_then(|generation| resident(generation.pid)),
         unique_keys: session.classes.iter().filter_map(unique_key).collect(),
         fake: session.fake.as_deref().map(Into::into),

@@ -97,6 +97,12 @@ pub struct SessionRow {
     /// What its worker is called at its debug port.
     #[serde(default)]
     pub services: Vec<String>,
+    /// What it runs on, such as `workerd 1.20261117.1`, where that is known.
+    #[serde(default)]
+    pub workerd: Option<String>,
+    /// The tool that has started it, such as `wrangler 4.164.0`, where others have.
+    #[serde(default)]
+    pub tool: Option<String>,
     /// Resident memory of its workerd, where the system tells.
     #[serde(default)]
     pub memory_bytes: Option<u64>,
@@ -178,6 +184,9 @@ pub struct Explanation {
     pub session: Option<SessionRow>,
     /// All sessions that could be meant, by name.
     pub candidates: Vec<Candidate>,
+    /// Why the caller cannot call methods of the target although both are up: their versions do not fit.
+    #[serde(default)]
+    pub misfit: Option<String>,
     /// Events that wait at this moment.
     pub waiting: usize,
     /// Why an event was last not served. Not what a worker threw.

@@ -116,6 +116,7 @@ impl Router {
             session: session.clone(),
             number: NUMBERS.fetch_add(1, Relaxed),
             pid: std::process::id(),
+            release: None,
             debug_port: path.into(),
             services: Services::alike(session.to_string()),
             http_sockets: HashMap::new(),

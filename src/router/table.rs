@@ -17,7 +17,7 @@ use super::rule::Choice;
 use crate::net::Endpoint;
 use crate::rpc::FastMap;
 use crate::session::project::Storage;
-use crate::session::{Exports, Generation, Nearest, SessionName, SessionSink, SessionState};
+use crate::session::{Exports, Generation, Nearest, Release, SessionName, SessionSink, SessionState};
 
 /// A Durable Object class that actor links may point at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,6 +176,21 @@ impl Snapshot {
             Nearest(Some(_)) => format!("There is no {what} {name}{like} {all}"),
             Nearest(None) => format!("There is no {what} {name}. {all}"),
         }
+    }
+
+    /// Why the caller of a link cannot call methods of a target: their releases do not fit.
+    pub(in crate::router) fn misfit(&self, link: &LinkName, target: &Generation) -> Option<String> {
+        let SessionState::Up(caller) = &self.sessions.get(&link.session)?.state else { return None };
+        let (ours, theirs) = (caller.release.as_ref()?, target.release.as_ref()?);
+        if ours.can_call(theirs) {
+            return None;
+        }
+        let (worker, caller, needed) = (&link.binding, &link.session, Release::needed());
+        Some(format!(
+            "Worker \"{worker}\" is not compatible with this version of the dev server: {ours} cannot call methods on \
+             {theirs}. Please update the tool that runs {caller}, to one with {needed}; fetch() and WebSockets work \
+             (`jackfield explain {link}` tells more)."
+        ))
     }
 
     /// Another session of the name of a link's target which takes events, where the target does not.
@@ -400,6 +415,7 @@ mod tests {
             session: "api".parse().unwrap(),
             number,
             pid: 1,
+            release: None,
             debug_port: PathBuf::new().into(),
             services: Services::alike(String::new()),
             http_sockets: Default::default(),

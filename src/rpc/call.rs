@@ -218,6 +218,10 @@ impl Engine {
                 return self.hold_new(asker, frame, call, caps, dest);
             }
         };
+        if let Some(reason) = self.refusal(conn, call) {
+            self.release_caps(caps);
+            return self.fail_answer(asker, reason);
+        }
         let only_pipeline = self.answer(asker).is_some_and(|answer| answer.only_promise_pipeline);
         let Some(to) = self.conns.get_mut(conn as usize) else { return };
         let origin = to.origin(&target);
@@ -234,6 +238,18 @@ impl Engine {
             answer.state = AnswerState::Forwarded { conn, question };
         }
         self.release_caps(caps);
+    }
+
+    /// Answers calls of a method for a peer, since whoever calls does not understand its answer. `None`: they go there.
+    pub fn refuse(&mut self, conn: ConnId, refused: Option<Refused>) {
+        if let Some(to) = self.conns.get_mut(conn.0 as usize) {
+            to.refused = refused;
+        }
+    }
+
+    fn refusal(&self, conn: u32, call: &Call) -> Option<Arc<Exception>> {
+        let Refused { interface, method, reason } = self.conns.get(conn as usize)?.refused.as_ref()?;
+        (*interface == call.interface && *method == call.method).then(|| reason.clone())
     }
 
     pub(super) fn describe_all(&mut self, caps: &CapList, to: u32) -> smallvec::SmallVec<[Descriptor; 4]> {

@@ -31,4 +31,4 @@ pub use engine::{Engine, Event, Incoming};
 pub use host::Outgoing;
 pub use ids::IdTable;
 pub use limits::{Budget, Limits};
-pub use tables::{CallId, CapId, ConnId, FastMap, ObjectId, PromiseId, QuestionId, TableSizes};
+pub use tables::{CallId, CapId, ConnId, FastMap, ObjectId, PromiseId, QuestionId, Refused, TableSizes};

@@ -83,7 +83,20 @@ pub(super) struct Conn {
     pub embargoes: Slab<Embargo>,
     pub parked_calls: usize,
     pub parked_bytes: usize,
+    /// A method that the peer is not to be asked for, and what is answered instead.
+    pub refused: Option<Refused>,
     pub out: Vec<u8>,
+}
+
+/// A method, and why nobody calls it.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    /// Type id of the interface.
+    pub interface: u64,
+    /// Ordinal of the method.
+    pub method: u16,
+    /// What callers are told.
+    pub reason: Arc<Exception>,
 }
 
 impl Conn {
@@ -101,6 +114,7 @@ impl Conn {
             embargoes: Slab::new(),
             parked_calls: 0,
             parked_bytes: 0,
+            refused: None,
             out: Vec::new(),
         }
     }

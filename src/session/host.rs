@@ -12,6 +12,7 @@ use super::name::SessionName;
 use super::output::OutputSink;
 use super::process::StartError;
 use super::project::SessionSpec;
+use super::release::Release;
 use super::runtime_dir::RuntimeDir;
 use super::spawner::Spawner;
 use super::state::{Generation, Services};
@@ -121,6 +122,7 @@ impl Host {
             session: spec.name.clone(),
             number: 0,
             pid: 0,
+            release: Release::of_executable(self.workerd_of(spec)),
             debug_port: self.runtime.debug_socket(&spec.name, start).into(),
             services: Services { default: spec.front(), named: spec.service(), others: others(spec) },
             http_sockets: wiring.http_sockets.iter().cloned().collect(),

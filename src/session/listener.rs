@@ -53,6 +53,11 @@ impl Listener {
     }
 }
 
+/// Who started a process, where the system tells.
+pub(super) fn parent(pid: i32) -> Option<i32> {
+    system::parent(pid)
+}
+
 #[cfg(target_os = "linux")]
 mod system {
     use std::os::unix::fs::MetadataExt;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::name::SessionName;
+use super::release::Release;
 use crate::net::Endpoint;
 
 /// One start of a session's workerd. A restart or a reload is a new generation, with a new number and new sockets, so
@@ -17,6 +18,8 @@ pub struct Generation {
     pub number: u64,
     /// Its process, for people: it may have ended.
     pub pid: u32,
+    /// The workerd that it runs, where that is known.
+    pub release: Option<Release>,
     /// The debug port. Total power over the session: never handed to another process.
     pub debug_port: Endpoint,
     /// What its worker is called there.

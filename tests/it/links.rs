@@ -56,6 +56,7 @@ fn up(name: &str, number: u64) -> SessionState {
         session: session(name),
         number,
         pid: 1,
+        release: None,
         debug_port: PathBuf::from("debug").into(),
         services: Services::alike(name.to_owned()),
         http_sockets: Default::default(),

@@ -3,6 +3,8 @@
 use std::io;
 use std::time::Instant;
 
+use capnp::traits::HasTypeId;
+
 use super::caller::{Caller, closing};
 use super::lease::{ENTRIES_KEPT, EntryKey, Lease, Upstream};
 use super::object::{self, Asked, Entry};
@@ -10,13 +12,16 @@ use super::park::Parked;
 use super::pool::Idle;
 use super::shared::FirstEvent;
 use crate::net::{Net, Plug, Socket};
-use crate::router::{Link, Route, Snapshot, Target};
-use crate::rpc::{CallId, ConnId, Incoming, Outgoing, QuestionId};
-use crate::schema::worker_interface_capnp::workerd_debug_port;
+use crate::router::{Link, LinkName, Route, Snapshot, Target};
+use crate::rpc::{CallId, ConnId, Incoming, Outgoing, QuestionId, Refused};
+use crate::schema::worker_interface_capnp::{event_dispatcher, workerd_debug_port};
 use crate::session::Generation;
 use crate::wire::build::Content;
 use crate::wire::exception::Exception;
 use std::sync::Arc;
+
+const DISPATCHER: u64 = event_dispatcher::Client::TYPE_ID;
+const JS_RPC_SESSION: u16 = 9;
 
 /// What a question of ours to an upstream is for.
 pub(super) enum Pending {
@@ -193,6 +198,7 @@ impl Caller {
         entries: Vec<(EntryKey, Upstream)>,
     ) -> Lease {
         net.plug(conn, Plug { socket, read: Vec::new() });
+        net.engine.refuse(conn, self.refused(&link.name, generation));
         if let Some(trace) = &self.trace {
             let who = format!("{} generation {}", generation.session, generation.number);
             trace.name(conn, &who);
@@ -208,6 +214,12 @@ impl Caller {
             cut: false,
             ticket: self.shared.ticket(link, generation),
         }
+    }
+
+    /// RPC, where the caller would take its beginning for its end.
+    fn refused(&self, link: &LinkName, target: &Generation) -> Option<Refused> {
+        let reason = Exception::failed(self.shared.links.load().misfit(link, target)?);
+        Some(Refused { interface: DISPATCHER, method: JS_RPC_SESSION, reason: Arc::new(reason) })
     }
 
     fn start_on_entrypoint(&mut self, net: &mut Net, call: CallId, index: usize, key: EntryKey) {

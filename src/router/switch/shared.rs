@@ -457,6 +457,7 @@ mod tests {
             session: session.clone(),
             number: 1,
             pid: 1,
+            release: None,
             debug_port: std::path::PathBuf::new().into(),
             services: Services::alike(String::new()),
             http_sockets: HashMap::new(),

@@ -9,7 +9,7 @@ mod fetch;
 mod modules;
 mod native;
 mod platform;
-mod probe;
+pub(super) mod probe;
 mod tools;
 mod trust;
 mod unpack;

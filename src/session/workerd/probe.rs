@@ -36,7 +36,7 @@ pub(super) fn version(path: &Path, found: Source, pin: &Pin) -> Result<String, W
     Ok(version)
 }
 
-pub(super) fn output(path: &Path, arguments: &[&str]) -> Result<String, String> {
+pub(in crate::session) fn output(path: &Path, arguments: &[&str]) -> Result<String, String> {
     let mut command = Command::new(path);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = child::start(&mut command).map_err(|error| explain(&error))?;

@@ -67,13 +67,34 @@ async fn every_kind_of_call_between_two_of_the_oldest() {
     calls(OLDEST, r#"["admin",{}]"#).await;
 }
 
-/// Values of one workerd's RPC cannot be read by the other, with us or without; requests and sockets can.
+/// What an older workerd takes for the end of an RPC session is its beginning on a newer one, with us or without.
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_and_sockets_between_the_oldest_and_the_newest() {
+async fn between_the_oldest_and_the_newest_only_the_oldest_cannot_call_methods() {
     for (caller, target) in [(NEWEST, OLDEST), (OLDEST, NEWEST)] {
         let stage = Stage::new();
         let (web, api) = pair(&stage, caller, target).await;
         assert_eq!(web.get("/socket").await.unwrap(), "echo hello");
+        let (_, told, _) = stage.ask(&["explain", "web/api", "--json"]).await;
+        let rpc = web.get("/rpc").await.unwrap();
+        if caller == NEWEST {
+            assert_eq!((rpc.as_str(), &told["misfit"]), ("3", &serde_json::Value::Null), "{told:#}");
+            assert_eq!(web.get("/object").await.unwrap(), r#"[1,"room 1"]"#);
+        } else {
+            // What the worker itself sees of it; the page of the tool shows it cut.
+            let caught = web.get("/error").await.unwrap();
+            let words =
+                ["not compatible with this version of the dev server", "1.20260420.1", "1.20261117.1"];
+            assert!(words.iter().all(|word| caught.contains(word)), "{caught}");
+            assert!(rpc.contains("is not "), "{rpc}");
+            let misfit = told["misfit"].as_str().unwrap_or_default();
+            // A tool is known by the name that its package has, wherever it is installed.
+            assert!(misfit.contains("wrangler 4.84.0") && misfit.contains("wrangler 4.164.0"), "{told:#}");
+            assert!(
+                told["next"][0].as_str().unwrap().contains("update the tool that runs web@x"),
+                "{told:#}"
+            );
+            assert_eq!(told["session"]["workerd"], "workerd 1.20261117.1");
+        }
         drop((web, api));
         stage.down().await;
     }

@@ -88,6 +88,7 @@ fn generation(session: &SessionName) -> Generation {
         session: session.clone(),
         number: 3,
         pid: 4242,
+        release: None,
         debug_port: PathBuf::from("debug.sock").into(),
         services: Services::alike(session.to_string()),
         http_sockets: sockets.into_iter().map(|name| (name, PathBuf::from("http.sock"))).collect(),
@@ -105,6 +106,7 @@ fn settle(row: &mut SessionRow) {
     row.since_ms = millis(SystemTime::now() - Duration::from_secs(125));
     // Whoever has that number.
     row.memory_bytes = row.pid.map(|_| 54_321_000);
+    row.tool = None;
 }
 
 impl Addresses for Desk {

@@ -76,6 +76,7 @@ fn generation(target: &Target) -> Generation {
         session: target_name(),
         number: 1,
         pid: 0,
+        release: None,
         debug_port: target.0.debug_socket().into(),
         services: Services::alike(target_name().to_string()),
         http_sockets: HashMap::from(sockets),

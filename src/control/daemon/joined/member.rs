@@ -10,7 +10,7 @@ use crate::client::{Address, ConnectError, Session};
 use crate::net::Endpoint;
 use crate::registry::Entry;
 use crate::router::Origin;
-use crate::session::{self, Listener, SessionName, scope};
+use crate::session::{self, Listener, Release, SessionName, scope};
 
 /// How soon to look again for a listener that is not there yet. A session registers and listens within milliseconds.
 const FIRST_LOOK: Duration = Duration::from_millis(5);
@@ -88,7 +88,7 @@ pub(super) enum What {
     /// Nobody listens yet.
     Missing(String),
     /// It listens, and runs in a checkout of that scope.
-    Up { listener: Option<Listener>, scope: Option<String> },
+    Up { listener: Option<Listener>, scope: Option<String>, release: Option<Release> },
     /// It listens no more, or should not be called.
     Ended(String),
 }
@@ -133,7 +133,7 @@ pub(super) async fn follow(id: u64, port: Endpoint, is_registered: bool, news: m
             let _ = tell(What::Ended(why.to_owned())).await;
             return;
         }
-        let _ = tell(What::Up { listener: listener.clone(), scope }).await;
+        let _ = tell(What::Up { listener: listener.clone(), scope, release }).await;
         let why = session::ended(&port, listener.as_ref().filter(|_| is_registered)).await;
         let _ = tell(What::Ended(why)).await;
         if is_registered {
@@ -183,7 +183,8 @@ fn look(port: &Endpoint) -> (Option<Listener>, Option<String>, Option<Release>) 
     let listener = Listener::of(port);
     let folder = listener.as_ref().and_then(Listener::folder);
     let scope = folder.and_then(|folder| scope::of_folder(&folder));
-    (listener, scope)
+    let release = listener.as_ref().and_then(|listener| Release::of_process(listener.pid));
+    (listener, scope, release)
 }
 
 /// What [`News`] are told to, and how many may wait there: sessions begin and end one by one.

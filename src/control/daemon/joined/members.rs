@@ -223,8 +223,9 @@ impl Members {
             };
             let Some(session) = &member.session else { continue };
             let state = match what {
-                What::Up { listener, .. } => {
-                    SessionState::Up(Arc::new(generation(session, member, number, listener.as_ref())))
+                What::Up { listener, release, .. } => {
+                    let generation = generation(session, member, number, listener.as_ref());
+                    SessionState::Up(Arc::new(Generation { release, ..generation }))
                 }
                 What::Missing(why) | What::Ended(why) => SessionState::Down { why },
             };
@@ -321,6 +322,7 @@ fn generation(
         session: session.clone(),
         number,
         pid: listener.map_or(0, |listener| listener.pid),
+        release: None,
         debug_port: member.entry.debug_port.clone(),
         services: member.entry.services.clone(),
         http_sockets: HashMap::new(),
