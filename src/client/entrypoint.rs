@@ -100,7 +100,12 @@ impl Entrypoint {
     }
 }
 
-fn get_entrypoint(service: &str, name: Option<&str>, props: Option<&Value>) -> Result<Body, RpcError> {
+/// The parameters of a debug port's `getEntrypoint`.
+pub(super) fn get_entrypoint(
+    service: &str,
+    name: Option<&str>,
+    props: Option<&Value>,
+) -> Result<Body, RpcError> {
     let props = props.map(Value::to_string);
     let texts = service.len() + name.map_or(0, str::len) + props.as_ref().map_or(0, String::len);
     Body::sized::<workerd_debug_port::get_entrypoint_params::Owned>(texts, |mut params, _| {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::net::{TcpStream, UnixStream};
 
 use super::address::Address;
-use super::entrypoint::{Entrypoint, Origin};
+use super::entrypoint::{Entrypoint, Origin, get_entrypoint};
 use super::error::ConnectError;
 use super::rpc;
 use crate::net::local::{Body, Connection, Peer, RpcError, Settings, Stub};
@@ -124,6 +124,22 @@ impl Session {
     ) -> Entrypoint {
         let name = name.map(str::to_owned);
         Entrypoint::new(self.clone(), Origin::Entrypoint { service: service.into(), name, props })
+    }
+
+    /// Whether a service has an entrypoint of that very name. No code of the worker runs for it.
+    ///
+    /// # Cancellation
+    /// Dropping the future gives the question up.
+    ///
+    /// # Errors
+    /// The connection has ended.
+    pub async fn exports(&self, service: &str, name: &str) -> Result<bool, Exception> {
+        let body = get_entrypoint(service, Some(name), None).map_err(RpcError::into_exception)?;
+        match self.0.port.call(PORT, GET_ENTRYPOINT, body).await {
+            Ok(_) => Ok(true),
+            Err(RpcError::Failed(_)) => Ok(false),
+            Err(error) => Err(error.into_exception()),
+        }
     }
 
     /// What events start on: a Durable Object. Each event asks for it anew, since an object that was evicted or

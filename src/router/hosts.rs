@@ -171,6 +171,11 @@ impl Hosts {
         }
     }
 
+    /// Whether it is known what a session exports.
+    pub fn knows_exports(&self, session: &SessionName) -> bool {
+        self.sessions.iter().any(|known| known.name == *session && known.exports.is_some())
+    }
+
     fn session(&self, typed: &str) -> Option<Result<&Session, Vec<SessionName>>> {
         let lower = typed.to_ascii_lowercase();
         let found = [&self.scoped, &self.plain, &self.named].into_iter().find_map(|rule| rule.get(&lower))?;
@@ -205,8 +210,8 @@ fn host(session: &SessionName) -> String {
     }
 }
 
-/// The export that a label means; `Some(None)` is the default one. Where nobody knows the exports, it is taken as it
-/// was typed.
+/// The export that a label means; `Some(None)` is the default one. Where nobody knows the exports, it is given as it was
+/// typed, and its debug port is asked how that is spelled.
 fn entrypoint_of(session: &Session, label: &str) -> Option<Option<String>> {
     let known = session.entrypoint_names();
     let mut alike = known.iter().filter(|name| name.eq_ignore_ascii_case(label));

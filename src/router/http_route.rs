@@ -14,6 +14,7 @@ use super::http::{
     Asked, EventMeta, Lease, Refusal, Route as HttpRoute, RouteError, Routed, Speaks, Upstream,
 };
 use super::link::{Link, LinkName, Target};
+use super::spelling::{Meant, Spelling};
 use super::switch::{Cuttable, Shared, Ticket, Waits};
 use super::table::{Route, Snapshot};
 use crate::session::Generation;
@@ -34,6 +35,8 @@ pub(super) struct LinkRoute {
     shared: Arc<Shared>,
     link: LinkName,
     door: Door,
+    /// Where nobody knows how the entrypoint of the door is spelled.
+    spelling: Option<Spelling>,
     /// Held by the oldest waiting event; fair, so the others follow in order.
     gate: Mutex<()>,
     waiting: AtomicUsize,
@@ -50,10 +53,36 @@ impl LinkRoute {
             shared,
             link,
             door,
+            spelling: None,
             gate: Mutex::new(()),
             waiting: AtomicUsize::new(0),
             waiting_bytes: AtomicUsize::new(0),
         }
+    }
+
+    /// The same for an entrypoint of that name in any case.
+    pub fn in_any_case(self, typed: String) -> Self {
+        LinkRoute { spelling: Some(Spelling::new(typed)), ..self }
+    }
+
+    /// The same way with the entrypoint's right name.
+    async fn spelled(&self, spelling: &Spelling, routed: Routed) -> Result<Routed, RouteError> {
+        let Upstream { socket, speaks: Speaks::Capnp(asked), label } = &routed.upstream else {
+            return Ok(routed);
+        };
+        let entrypoint = match spelling.meant(label, socket, &asked.service).await {
+            Meant::Entrypoint(name) => name,
+            Meant::Several(names) => {
+                let (session, names) = (&self.link.session, names.join(" and "));
+                return Err(RouteError::Unsupported(format!(
+                    "Session {session} has the entrypoints {names}, which only their case tells apart, and browsers send \
+                     hosts in lower case. `jackfield fetch {session}#NAME /` reaches each."
+                )));
+            }
+        };
+        let asked = Asked { entrypoint: Some(entrypoint), ..Asked::clone(asked) };
+        let upstream = Upstream { speaks: Speaks::Capnp(Arc::new(asked)), ..routed.upstream };
+        Ok(Routed { upstream, ..routed })
     }
 
     /// Where events are counted, if these are.
@@ -228,6 +257,10 @@ impl HttpRoute for Routes {
             Ok(routed) => Ok(routed),
             Err(NotNow::For(_)) => route.park(event).await,
             Err(NotNow::Never(error)) => Err(error),
+        };
+        let routed = match (routed, &route.spelling) {
+            (Ok(routed), Some(spelling)) => route.spelled(spelling, routed).await,
+            (routed, _) => routed,
         };
         if let Err(error) = &routed {
             route.shared.note_failure(&route.link, &error.to_string());

@@ -62,8 +62,8 @@ impl Front {
     }
 }
 
-/// A session, and one of its entrypoints; `None` is the default export.
-type Reached = (SessionName, Option<String>);
+/// A session, one of its entrypoints (`None` is the default export), and whether that is known to be spelled like that.
+type Reached = (SessionName, Option<String>, bool);
 
 /// Chooses by the host.
 struct ByHost {
@@ -87,14 +87,21 @@ impl ByHost {
         hosts.clone()
     }
 
-    fn route(&self, session: SessionName, entrypoint: Option<String>) -> Arc<Routes> {
+    /// `is_known` says whether the entrypoint is spelled like that.
+    fn route(&self, session: SessionName, entrypoint: Option<String>, is_known: bool) -> Arc<Routes> {
         let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
         if routes.len() >= ROUTES_KEPT {
             routes.clear();
         }
         let door = entrypoint.clone().map_or(Door::Front, Door::Export);
-        let make = || Arc::new(route(&self.shared, session.clone(), door));
-        routes.entry((session.clone(), entrypoint)).or_insert_with(make).clone()
+        let make = || {
+            let way = LinkRoute::new(self.shared.clone(), LinkName::direct(session.clone()), door);
+            Arc::new(Routes(Arc::new(match entrypoint.clone().filter(|_| !is_known) {
+                Some(typed) => way.in_any_case(typed),
+                None => way,
+            })))
+        };
+        routes.entry((session.clone(), entrypoint.clone(), is_known)).or_insert_with(make).clone()
     }
 }
 
@@ -111,7 +118,10 @@ impl Choose for Arc<ByHost> {
             return Err(directory::listing(&hosts, self.port, status, None, headers));
         };
         match hosts.find(&typed) {
-            Meant::Session(session, entrypoint) => Ok(self.route(session, entrypoint)),
+            Meant::Session(session, entrypoint) => {
+                let is_known = hosts.knows_exports(&session);
+                Ok(self.route(session, entrypoint, is_known))
+            }
             other => {
                 let missed = directory::missed(&hosts, &typed, &other);
                 Err(directory::listing(&hosts, self.port, StatusCode::NOT_FOUND, Some(&missed), headers))

@@ -13,6 +13,7 @@ mod origin;
 pub mod retarget;
 pub mod rule;
 mod serve;
+mod spelling;
 pub mod switch;
 pub mod table;
 

@@ -69,8 +69,8 @@ async fn websockets_and_streams_reach_a_session_that_joined() {
     run.register("api", &entry(&target));
     stage.until(&[("api@x", "up")]).await;
     let api = authority(&stage, "api@x").await;
-    // What it exports is not known, so an entrypoint is meant as it is typed.
-    for (host, who) in [(api.clone(), "default"), (format!("Admin.{api}"), "Admin")] {
+    // What it exports is not known, and browsers write hosts in lower case.
+    for (host, who) in [(api.clone(), "default"), (format!("admin.{api}"), "Admin")] {
         let head = format!("GET / HTTP/1.1\r\nhost: {host}\r\n{UPGRADE}\r\n");
         let mut socket = connect(&api).await;
         socket.write_all(head.as_bytes()).await.unwrap();
@@ -98,6 +98,50 @@ async fn websockets_and_streams_reach_a_session_that_joined() {
         stream.write_all(b"0\r\n\r\n").await.unwrap();
         read_to(&mut stream, b"0\r\n\r\n").await;
     }
+    stage.down().await;
+}
+
+async fn head(api: &str, host: &str) -> (String, String) {
+    let mut stream = connect(api).await;
+    let head = format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    tokio::time::timeout(DEADLINE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.to_owned(), body.to_owned())
+}
+
+#[tokio::test]
+async fn entrypoints_are_found_in_any_case_unless_that_alone_tells_two_apart() {
+    let stage = Stage::new();
+    let run = stage.run(&["--scope", "x"]).await;
+    let one = |name: &str| {
+        format!(
+            "export class {name} extends WorkerEntrypoint {{ fetch(request) {{ return answer('{name}', request); }} }}\n"
+        )
+    };
+    let target =
+        serve(&format!("{WORKER}{}", ["AdminAPI", "twinHouse", "TwinHouse", "lower"].map(one).concat()));
+    run.register("api", &entry(&target));
+    stage.until(&[("api@x", "up")]).await;
+    let api = authority(&stage, "api@x").await;
+    for (typed, who) in [
+        ("admin", "Admin"),
+        ("ADMIN", "Admin"),
+        ("adminapi", "AdminAPI"),
+        ("lower", "lower"),
+        ("TwinHouse", "TwinHouse"),
+        ("twinHouse", "twinHouse"),
+    ] {
+        let (head, _) = head(&api, &format!("{typed}.{api}")).await;
+        let is_it = head.starts_with("HTTP/1.1 200 ") && head.contains(&format!("x-who: {who}\r\n"));
+        assert!(is_it || head.ends_with(&format!("x-who: {who}")), "{typed}: {head}");
+    }
+    let (status, text) = head(&api, &format!("twinhouse.{api}")).await;
+    assert!(!status.starts_with("HTTP/1.1 200"), "{status}");
+    assert!(text.contains("twinHouse and TwinHouse") && text.contains("jackfield fetch"), "{text}");
+    let (status, text) = head(&api, &format!("nobody.{api}")).await;
+    assert!(!status.starts_with("HTTP/1.1 200"), "{status} {text}");
     stage.down().await;
 }
 
