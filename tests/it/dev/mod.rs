@@ -1,8 +1,8 @@
 //! `jackfield dev`: wrangler projects on bare workerd, compiled, linked, reloaded, fired at.
 
 mod build;
-mod ears;
 mod called;
+mod ears;
 mod fields;
 mod queues;
 mod refused;

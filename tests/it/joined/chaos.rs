@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::stage::{Run, Stage, entry, target};
 use crate::support::running::Running;
+use crate::support::up::DEADLINE;
 
 /// Targets; with the caller they are ten.
 const TARGETS: usize = 9;
@@ -98,6 +99,11 @@ async fn a_minute_of_chaos_fails_no_new_event_and_brings_no_stale_answer() {
             tokio::spawn(load)
         })
         .collect();
+    // A link comes with its first call, and what is not there cannot be moved.
+    let linked = async {
+        while stage.ask(&["links", "--json"]).await.1["links"].as_array().map(Vec::len) != Some(TARGETS) {}
+    };
+    tokio::time::timeout(DEADLINE, linked).await.expect("all are called");
     let began = Instant::now();
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     let mut kills = 0;
@@ -112,7 +118,6 @@ async fn a_minute_of_chaos_fails_no_new_event_and_brings_no_stale_answer() {
             2 => {
                 let to = format!("t{}", dice.roll(TARGETS));
                 let (code, _, said) = stage.ask(&["retarget", &format!("web/t{name}"), &to]).await;
-                // Before its first call there is no link; it comes with it.
                 assert!(code == 0, "{said}");
             }
             _ => {

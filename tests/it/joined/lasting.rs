@@ -153,6 +153,6 @@ async fn signals_of_the_users_own_reach_the_command() {
     let stage = Stage::new();
     let run = stage.run(&[]).await;
     run.signal(Signal::USR1);
-    assert_eq!(run.end().await, 128 + Signal::USR1.as_raw());
+    assert_eq!(run.ended().await, 128 + Signal::USR1.as_raw());
     stage.down().await;
 }

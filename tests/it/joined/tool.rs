@@ -62,10 +62,9 @@ impl Dev {
         let deadline = tokio::time::Instant::now() + STARTS_WITHIN;
         loop {
             let said = std::fs::read_to_string(&log).unwrap_or_default();
-            let ready = said.split_once(before_port);
-            if let Some(port) =
-                ready.and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok())
-            {
+            // What stands behind the number says that all of it has been written.
+            let number = |rest: &str| rest.split_once(|c: char| !c.is_ascii_digit())?.0.parse().ok();
+            if let Some(port) = said.split_once(before_port).and_then(|(_, rest)| number(rest)) {
                 return Self { child, port };
             }
             assert!(tokio::time::Instant::now() < deadline, "{words:?} does not start:\n{said}");
