@@ -79,6 +79,13 @@ impl LinkRoute {
                      hosts in lower case. `jackfield fetch {session}#NAME /` reaches each."
                 )));
             }
+            Meant::Nothing => {
+                let (session, typed) = (&self.link.session, spelling.typed());
+                return Err(RouteError::Unsupported(format!(
+                    "Session {session} has no entrypoint {typed}, in whatever case. A name of more than twelve letters that \
+                     has many capitals is found as its worker writes it: `jackfield fetch {session}#NAME /`."
+                )));
+            }
         };
         let asked = Asked { entrypoint: Some(entrypoint), ..Asked::clone(asked) };
         let upstream = Upstream { speaks: Speaks::Capnp(Arc::new(asked)), ..routed.upstream };

@@ -29,6 +29,8 @@ pub(super) enum Meant {
     Entrypoint(String),
     /// Only their case tells them apart.
     Several(Vec<String>),
+    /// None that was tried.
+    Nothing,
 }
 
 /// A generation, and what it has said, or is being asked.
@@ -43,6 +45,11 @@ pub(super) struct Spelling {
 impl Spelling {
     pub fn new(typed: String) -> Self {
         Self { typed, found: Mutex::default() }
+    }
+
+    /// As it stands in the host.
+    pub fn typed(&self) -> &str {
+        &self.typed
     }
 
     /// Asks the debug port of a generation, or remembers what it said.
@@ -82,7 +89,7 @@ async fn ask(port: &Endpoint, service: &str, typed: &str) -> Result<Meant, Excep
         }
     }
     Ok(match found.len() {
-        0 => Meant::Entrypoint(typed.to_owned()),
+        0 => Meant::Nothing,
         1 => Meant::Entrypoint(found.remove(0)),
         _ => Meant::Several(found),
     })

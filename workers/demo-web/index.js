@@ -46,6 +46,8 @@ async function hold(request, env) {
         const { webSocket: socket } = await env.API.fetch("https://api.demo/socket", { headers: { upgrade: "websocket" } });
         socket.accept();
         const slow = env.API.slow();
+        // It has arrived when what was sent after it comes back. Until then it would follow a retarget.
+        await env.API.say("begun");
         await say({ held: [first, opening.value] });
 
         const command = request.body.getReader();
