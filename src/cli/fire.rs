@@ -8,6 +8,7 @@ use super::failure::Failure;
 use super::place::Place;
 use super::screen::{self, STRONG};
 use crate::client::{Address, Path, Session};
+use crate::session::SessionName;
 use crate::session::config::FIRE;
 use crate::wire::v8::{JsValue, from_value, to_value};
 
@@ -38,10 +39,15 @@ struct RetryMessage {
 
 pub(super) async fn run(place: &Place, args: FireArgs, as_json: bool) -> Result<(), Failure> {
     let FireArgs { session, what } = args;
+    session
+        .parse::<SessionName>()
+        .map_err(|error| Failure::usage(format!("`{session}` is no session: {error}")))?;
     let status = place.client().status().await?;
-    let fired = match &what {
-        Fired::Cron { expression, .. } => format!("{session} has no cron `{expression}`"),
-        Fired::Queue { name, .. } => format!("{session} does not consume the queue {name}"),
+    let (fired, time) = match &what {
+        Fired::Cron { expression, time, .. } => {
+            (format!("{session} has no cron `{expression}`"), time.clone())
+        }
+        Fired::Queue { name, .. } => (format!("{session} does not consume the queue {name}"), None),
     };
     let (method, what, arguments) = match what {
         Fired::Cron { expression, time, .. } => {
@@ -67,6 +73,10 @@ pub(super) async fn run(place: &Place, args: FireArgs, as_json: bool) -> Result<
     };
     let other = |error| Failure::failed(format!("the session answered with something else: {error}"));
     let outcome: Outcome = from_value(&told).map_err(other)?;
+    if outcome.outcome == "no time" {
+        return Err(Failure::usage(format!("`{}` is no time", time.unwrap_or_default()))
+            .hint("write it like 2026-11-01T12:00:00Z"));
+    }
     if outcome.outcome == "missing" {
         let handler = if method == "cron" { "scheduled" } else { "queue" };
         return Err(Failure::failed(format!("{session} has no `{handler}` handler"))

@@ -114,6 +114,7 @@ impl Host {
             cf_header: self.runtime.cf_header().to_owned(),
             front_socket: None,
             state_folder: None,
+            trial_folder: None,
         }
     }
 

@@ -184,6 +184,11 @@ impl RuntimeDir {
         self.folder.join(format!("e-{}", short_hash(&format!("{session}/{worker}"))))
     }
 
+    /// What a trial writes.
+    pub(super) fn trial(&self, number: u64) -> PathBuf {
+        self.folder.join(format!("t-{number}"))
+    }
+
     /// The registry that a session has for itself.
     pub fn view(&self, number: u64) -> PathBuf {
         self.folder.join(format!("{VIEW}{number}"))

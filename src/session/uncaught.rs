@@ -61,8 +61,9 @@ enum Now {
     Message { addresses: bool },
     /// Its stack.
     Frames,
-    /// The rest of a message that was told before, by their hashes, and perhaps addresses.
-    Again { rest: std::vec::IntoIter<u64> },
+    /// The rest of a message that was told before, by their hashes, and perhaps addresses or so many lines of its
+    /// stack.
+    Again { rest: std::vec::IntoIter<u64>, frames: usize },
 }
 
 #[derive(Debug)]
@@ -73,6 +74,8 @@ struct Told {
     whole: bool,
     /// Its other lines, by their hashes.
     rest: Vec<u64>,
+    /// Lines of its stack.
+    frames: usize,
     /// Its `exception` has been seen.
     repeated: bool,
 }
@@ -103,16 +106,15 @@ impl Uncaught {
     /// `None`: it is shown as it is.
     fn record(&mut self, record: Record) -> Option<Heard> {
         // Addresses may stand below, whatever it is.
-        self.now = Now::Again { rest: Vec::new().into_iter() };
+        self.now = Now::Again { rest: Vec::new().into_iter(), frames: 0 };
         match record {
             Record::Thrown { text, repeated } => Some(self.tell(text, repeated, false)),
+            Record::Failed(text) => {
+                let known = self.again(text, true);
+                Some(if known { Heard::Nothing } else { self.tell(text, true, false) })
+            }
             Record::Repeated(text) => {
-                let known = self.told.iter().rposition(|told| !told.repeated && told.is_in(text));
-                if let Some(told) = known.and_then(|index| self.told.get_mut(index)) {
-                    told.repeated = true;
-                    self.now = Now::Again { rest: told.rest.clone().into_iter() };
-                    // Those before were caught by whoever called, and thrown on.
-                    self.told.retain(|told| told.repeated || !told.is_in(text));
+                if self.again(text, false) {
                     return Some(Heard::Nothing);
                 }
                 let by_script = thrown(text).filter(|_| is_by_script(text));
@@ -121,7 +123,7 @@ impl Uncaught {
             Record::Answered(text) => {
                 let known = self.told.iter().position(|told| told.repeated && told.is_in(text));
                 if let Some(told) = known.and_then(|index| self.told.remove(index)) {
-                    self.now = Now::Again { rest: told.rest.into_iter() };
+                    self.now = Now::Again { rest: told.rest.into_iter(), frames: 0 };
                     return Some(Heard::Nothing);
                 }
                 let told = thrown(text).map(|text| Heard::Error(format!("Uncaught {text}")));
@@ -132,11 +134,24 @@ impl Uncaught {
             }
             Record::Other(text) => {
                 if let Some(told) = self.told.iter().rev().find(|told| told.is_in(text)) {
-                    self.now = Now::Again { rest: told.rest.clone().into_iter() };
+                    self.now = Now::Again { rest: told.rest.clone().into_iter(), frames: 0 };
                 }
                 Some(Heard::Nothing)
             }
         }
+    }
+
+    /// Whether it was told and not repeated yet: then the lines below are those of that error, its stack too if there
+    /// are `frames`.
+    fn again(&mut self, text: &str, frames: bool) -> bool {
+        let known = self.told.iter().rposition(|told| !told.repeated && told.is_in(text));
+        let Some(told) = known.and_then(|index| self.told.get_mut(index)) else { return false };
+        told.repeated = true;
+        let frames = if frames { told.frames } else { 0 };
+        self.now = Now::Again { rest: told.rest.clone().into_iter(), frames };
+        // Those before were caught by whoever called, and thrown on.
+        self.told.retain(|told| told.repeated || !told.is_in(text));
+        true
     }
 
     fn tell(&mut self, text: &str, repeated: bool, addresses: bool) -> Heard {
@@ -146,7 +161,13 @@ impl Uncaught {
         let message = message(text);
         let end = (0..=HEAD.min(message.len())).rev().find(|end| message.is_char_boundary(*end));
         let head = message.get(..end.unwrap_or_default()).unwrap_or_default().to_owned();
-        self.told.push_back(Told { whole: head.len() == message.len(), head, rest: Vec::new(), repeated });
+        self.told.push_back(Told {
+            whole: head.len() == message.len(),
+            head,
+            rest: Vec::new(),
+            frames: 0,
+            repeated,
+        });
         self.now = Now::Message { addresses };
         Heard::Error(format!("Uncaught {text}"))
     }
@@ -157,6 +178,9 @@ impl Uncaught {
             Now::Plain => Heard::Line(line),
             Now::Message { .. } | Now::Frames if line.starts_with(FRAME) => {
                 self.now = Now::Frames;
+                if let Some(told) = self.told.back_mut() {
+                    told.frames += 1;
+                }
                 Heard::Error(line)
             }
             Now::Frames => {
@@ -174,7 +198,11 @@ impl Uncaught {
                 }
                 Heard::Line(line)
             }
-            Now::Again { rest } => {
+            Now::Again { frames, .. } if *frames > 0 && line.starts_with(FRAME) => {
+                *frames -= 1;
+                Heard::Nothing
+            }
+            Now::Again { rest, .. } => {
                 let next = rest.next();
                 let is = |text: &str| next == Some(self.hasher.hash_one(text));
                 // What is told besides a message comes behind it.

@@ -9,7 +9,7 @@ export default class Fire extends WorkerEntrypoint {
    */
   async cron(cron, time) {
     const scheduledTime = time === null ? new Date() : new Date(time);
-    if (Number.isNaN(scheduledTime.getTime())) throw new RangeError(`"${time}" is no time`);
+    if (Number.isNaN(scheduledTime.getTime())) return { outcome: "no time" };
     if (!this.#handles("scheduled")) return { outcome: "missing" };
     const outcome = await this.env.WORKER.scheduled({ cron, scheduledTime });
     return compared(outcome, cron, this.env.CRONS);

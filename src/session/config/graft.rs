@@ -18,12 +18,12 @@ mod at {
     pub(super) const SERVICE_KIND: usize = 0;
     pub(super) const WORKER_MODULES: usize = 0;
     pub(super) const WORKER_BINDINGS: usize = 3;
-    pub(super) const WORKER_STORAGE_KIND: usize = 1;
     pub(super) const WORKER_TAILS: usize = 10;
     pub(super) const WORKER_STREAMING_TAILS: usize = 11;
     pub(super) const BINDING_NAME: usize = 0;
     pub(super) const BINDING_KIND: usize = 0;
     pub(super) const DISK_PATH: usize = 0;
+    pub(super) const DISK_FLAGS: usize = 0;
 }
 
 /// What the compiler calls the service that waits for schedules, after the worker's name. It keeps a process from ending
@@ -35,13 +35,13 @@ const KIND_WORKER: u16 = 1;
 const KIND_DISK: u16 = 4;
 /// Members of the union in a binding: text and JSON.
 const VALUES: [u16; 2] = [2, 4];
-/// Members of the union that says where a worker keeps its objects.
-const STORAGE_IN_MEMORY: u16 = 1;
-const STORAGE_ON_DISK: u16 = 2;
+/// Among the flags of a disk.
+const WRITABLE: u16 = 1;
 
 /// Adds the services, sockets, bindings, ears and modules of `ours`, in which a worker that is to be added to has the name
-/// that it has in the compiled configuration. `is_trial` keeps everything in memory.
-pub(super) fn graft(compiled: &Compiled, ours: &[u8], is_trial: bool) -> Result<Vec<u8>, TreeError> {
+/// that it has in the compiled configuration. For a trial, all disks that are written to lead to the folder `trial`: some of
+/// workerd's services take no other storage.
+pub(super) fn graft(compiled: &Compiled, ours: &[u8], trial: Option<&Path>) -> Result<Vec<u8>, TreeError> {
     let (mut base, mut ours) = (tree::read(&compiled.message)?, tree::read(ours)?);
     let (Some(root), Some(added)) = (base.as_struct(), ours.as_struct()) else {
         return Err(TreeError::Stray);
@@ -49,13 +49,13 @@ pub(super) fn graft(compiled: &Compiled, ours: &[u8], is_trial: bool) -> Result<
     let sockets = std::mem::take(added.slot(at::CONFIG_SOCKETS).unwrap_or(&mut Node::Null));
     let mut added = take_list(added, at::CONFIG_SERVICES);
     let mut services = take_list(root, at::CONFIG_SERVICES);
-    if is_trial {
+    if trial.is_some() {
         let clock = format!("{}{CLOCK}", compiled.service);
         services.retain(|service| !is_named(service, at::SERVICE_NAME, &clock));
     }
     for service in &mut services {
-        if is_trial {
-            keep_in_memory(service);
+        if let Some(folder) = trial {
+            write_to(service, folder);
         }
         let name = service.pointer(at::SERVICE_NAME).as_text().unwrap_or_default();
         let own = added.iter().position(|added| is_named(added, at::SERVICE_NAME, name));
@@ -143,11 +143,11 @@ fn add_to_worker(worker: &mut Struct, own: &mut Struct) {
     }
 }
 
-fn keep_in_memory(service: &mut Struct) {
-    if let Some(worker) = body(service, KIND_WORKER)
-        && worker.u16(at::WORKER_STORAGE_KIND) == STORAGE_ON_DISK
+fn write_to(service: &mut Struct, folder: &Path) {
+    if let Some(disk) = body(service, KIND_DISK)
+        && disk.u16(at::DISK_FLAGS) & WRITABLE != 0
     {
-        worker.set_u16(at::WORKER_STORAGE_KIND, STORAGE_IN_MEMORY);
+        disk.set(at::DISK_PATH, Node::text(&folder.display().to_string()));
     }
 }
 
@@ -184,15 +184,19 @@ mod tests {
         built.reborrow().init_tails(1).get(0).set_name("tail");
         built.reborrow().init_streaming_tails(1).get(0).set_name("ear");
         built.reborrow().init_durable_object_storage().set_local_disk("disk");
-        services.get(1).init_disk().set_path("/a/b");
+        let mut disk = services.get(1).init_disk();
+        disk.set_path("/a/b");
+        disk.set_writable(true);
         let mut node = tree::read(&capnp::serialize::write_message_to_words(&message)).unwrap();
         assert_eq!(move_disks(&mut node, Path::new("/a"), Path::new("/c")), [PathBuf::from("/c/b")]);
         let root = node.as_struct().unwrap();
         assert!(is_named(&take_list(root, at::CONFIG_SOCKETS)[0], 0, "socket"));
         let mut services = take_list(root, at::CONFIG_SERVICES);
+        write_to(&mut services[1], Path::new("/trial"));
+        let disk = body(&mut services[1], KIND_DISK).unwrap();
+        assert_eq!(disk.pointer(at::DISK_PATH).as_text(), Some("/trial"));
         assert!(is_named(&services[0], at::SERVICE_NAME, "w"));
         let built = body(&mut services[0], KIND_WORKER).unwrap();
-        assert_eq!(built.u16(at::WORKER_STORAGE_KIND), STORAGE_ON_DISK);
         assert!(is_named(&take_list(built, at::WORKER_MODULES)[0], 0, "module"));
         assert!(is_named(&take_list(built, at::WORKER_BINDINGS)[0], at::BINDING_NAME, "binding"));
         assert!(is_named(&take_list(built, at::WORKER_TAILS)[0], 0, "tail"));
@@ -219,7 +223,7 @@ mod tests {
         };
         let compiled =
             Compiled { service: "w".to_owned(), message: build("theirs", "T"), ..Compiled::default() };
-        let both = graft(&compiled, &build("ours", "O"), true).unwrap();
+        let both = graft(&compiled, &build("ours", "O"), None).unwrap();
         let reader = capnp::serialize::read_message(&*both, Default::default()).unwrap();
         let services = reader.get_root::<config::Reader<'_>>().unwrap().get_services().unwrap();
         let names: Vec<_> = services.iter().map(|one| one.get_name().unwrap().to_string().unwrap()).collect();
@@ -233,6 +237,6 @@ mod tests {
         let worker::Modules(Ok(modules)) = built.which().unwrap() else { panic!() };
         assert_eq!((modules.len(), modules.get(0).get_name().unwrap().to_str().unwrap()), (2, "ours"));
         let storage = built.get_durable_object_storage().which().unwrap();
-        assert!(matches!(storage, worker::durable_object_storage::InMemory(())));
+        assert!(matches!(storage, worker::durable_object_storage::LocalDisk(_)));
     }
 }

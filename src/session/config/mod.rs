@@ -47,8 +47,10 @@ pub struct Wiring {
     pub cf_header: String,
     /// Where what comes from outside reaches the default export.
     pub front_socket: Option<PathBuf>,
-    /// Where stored objects lie; `None` keeps them in memory, for a trial.
+    /// Where stored objects lie; `None` keeps them in memory.
     pub state_folder: Option<PathBuf>,
+    /// Where a compiled configuration writes in a trial, instead of on its own disks; `None`: it serves.
+    pub trial_folder: Option<PathBuf>,
 }
 
 /// The host of the CONNECT with which a link's RPC begins. Without a port, so that no `connect()` of JavaScript, which
@@ -70,7 +72,7 @@ pub fn socket_name(entrypoint: Option<&str>) -> String {
 pub fn build(spec: &SessionSpec, wiring: &Wiring) -> capnp::Result<Vec<u8>> {
     let ours = build_all(&[(spec, wiring)])?;
     let Some(compiled) = &spec.compiled else { return Ok(ours) };
-    graft::graft(compiled, &ours, wiring.state_folder.is_none())
+    graft::graft(compiled, &ours, wiring.trial_folder.as_deref())
         .map_err(|error| capnp::Error::failed(format!("the compiled configuration cannot be used: {error}")))
 }
 

@@ -12,16 +12,18 @@ mod process;
 mod said;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use super::config;
+use super::config::{self, Wiring};
 use super::exports::Exports;
 use super::host::Host;
 use super::name::SessionName;
 use super::process::Ended;
 use super::project::{Module, ModuleKind, Problem, Project, ProjectError, SessionSpec};
-use super::runtime_dir::RuntimeDirError;
+use super::runtime_dir::{self, RuntimeDir, RuntimeDirError};
 use process::Outcome;
 use said::{Complaint, Said};
 
@@ -128,7 +130,9 @@ async fn load(host: &Arc<Host>, specs: &[&SessionSpec]) -> Result<Said, SurveyEr
 async fn load_together(host: &Arc<Host>, specs: &[&SessionSpec]) -> Result<Said, SurveyError> {
     // Those of one process have one workerd: the run's, or that of the only one.
     let Some(workerd) = specs.first().map(|spec| host.workerd_of(spec)) else { return Ok(Said::default()) };
-    let asked: Vec<_> = specs.iter().map(|spec| (ask(spec), host.deaf_wiring(spec))).collect();
+    let trial = TrialFolder::new(&host.runtime)?;
+    let wiring = |spec| Wiring { trial_folder: Some(trial.0.clone()), ..host.deaf_wiring(spec) };
+    let asked: Vec<_> = specs.iter().map(|spec| (ask(spec), wiring(spec))).collect();
     let sessions: Vec<_> = asked.iter().map(|(spec, wiring)| (spec, wiring)).collect();
     let message = match sessions.as_slice() {
         [(spec, wiring)] => config::build(spec, wiring)?,
@@ -140,9 +144,13 @@ async fn load_together(host: &Arc<Host>, specs: &[&SessionSpec]) -> Result<Said,
     let mut err = err;
     if let [spec] = specs {
         let (service, name) = (format!("service {}: ", spec.service()), format!("service {}: ", spec.name));
+        let sources = spec.compiled.as_ref().and_then(|compiled| compiled.source_map.as_ref());
         for line in &mut err {
             if let Some(text) = line.strip_prefix(&service) {
                 *line = format!("{name}{text}");
+            }
+            if let Some(sources) = sources {
+                *line = sources.back(line);
             }
         }
     }
@@ -159,6 +167,24 @@ async fn load_together(host: &Arc<Host>, specs: &[&SessionSpec]) -> Result<Said,
                 SurveyError::Late { session, waited }
             }))
         }
+    }
+}
+
+/// Where nothing is kept. It lies in the private folder, which goes with the run at the latest.
+struct TrialFolder(PathBuf);
+
+impl TrialFolder {
+    fn new(runtime: &RuntimeDir) -> Result<Self, RuntimeDirError> {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let path = runtime.trial(LAST.fetch_add(1, Relaxed));
+        std::fs::create_dir(&path).map_err(runtime_dir::failed("create", &path))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for TrialFolder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

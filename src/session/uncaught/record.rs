@@ -4,6 +4,8 @@
 pub(super) enum Record<'a> {
     /// An error with its stack, or anything else that was thrown.
     Thrown { text: &'a str, repeated: bool },
+    /// An error that an event has failed of, with its stack: the same again where somebody hears of the event's end.
+    Failed(&'a str),
     /// An exception as workerd hands it on.
     Repeated(&'a str),
     /// The same where a request has failed of it.
@@ -28,10 +30,12 @@ pub(super) fn record(line: &str) -> Option<Record<'_>> {
         return Some(Record::Repeated(text));
     }
     let told = said.strip_prefix("source = Uncaught").and_then(|said| said.split_once("; "));
-    Some(match told.map(|(_, told)| told.strip_prefix("stack = ").or(told.strip_prefix("exception = "))) {
-        Some(Some(text)) if behind_place(text).is_some() => Record::Repeated(text),
-        Some(Some(text)) => Record::Thrown { text, repeated: false },
-        _ => Record::Other(text),
+    let Some((place, told)) = told else { return Some(Record::Other(text)) };
+    Some(match told.strip_prefix("stack = ").or(told.strip_prefix("exception = ")) {
+        Some(text) if behind_place(text).is_some() => Record::Repeated(text),
+        Some(text) if place == " (in response)" => Record::Failed(text),
+        Some(text) => Record::Thrown { text, repeated: false },
+        None => Record::Other(text),
     })
 }
 

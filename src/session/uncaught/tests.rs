@@ -50,6 +50,30 @@ fn an_error_is_told_once_with_its_stack() {
 }
 
 #[test]
+fn an_error_whose_event_is_listened_to_is_told_once_with_its_stack() {
+    // As a worker with a tail consumer says it, at an HTTP socket and elsewhere.
+    let lines = "\
+workerd/io/worker.c++:3042: info: uncaught exception; source = Uncaught; stack = Error: from web
+    at fail (i.js:1:3)
+    at Object.fetch (i.js:1:34)
+workerd/io/io-context.c++:711: info: uncaught exception; source = Uncaught (in response); stack = Error: from web
+    at fail (i.js:1:3)
+    at Object.fetch (i.js:1:34)
+    at what the worker writes
+workerd/server/server/listen/mod.rs:372: error: Uncaught exception: workerd/jsg/value.h:1456: failed: \
+remote.jsg.Error: from web";
+    let wanted = [
+        "Uncaught Error: from web",
+        "    at fail (i.js:1:3)",
+        "    at Object.fetch (i.js:1:34)",
+        "    at what the worker writes",
+    ];
+    assert_eq!(shown(lines), wanted);
+    let (_, alone) = lines.split_once("34)\n").unwrap();
+    assert_eq!(shown(alone), wanted);
+}
+
+#[test]
 fn an_error_without_a_stack_is_told_where_it_is_first_seen() {
     let text = format!(
         "{REPEATED}RangeError: in\ntwo lines\n{ADDRESSES}\n{ANSWERED}RangeError: in\ntwo lines\nmine"

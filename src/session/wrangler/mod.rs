@@ -12,6 +12,7 @@ mod fields;
 mod lasting;
 mod links;
 mod others;
+mod queues;
 mod request;
 mod rules;
 mod seen;

@@ -248,7 +248,14 @@ impl Reading<'_> {
             self.problem(config.at, "the worker has no name", "add \"name\": others find it by that");
             return None;
         };
-        let text = field.value.text().unwrap_or_default();
+        let Some(text) = field.value.text() else {
+            self.problem(
+                field.value.at,
+                "`name` is no text",
+                "write the worker's name: others find it by that",
+            );
+            return None;
+        };
         match SessionName::scoped(text, self.scope) {
             Ok(name) if name.name() != "internet" => Some(name),
             Ok(_) => {
@@ -325,6 +332,9 @@ impl Reading<'_> {
             "durable_objects" => {
                 let own = self.durable_objects(value, worker);
                 worker.compiled.insert(name.to_owned(), own);
+            }
+            "queues" => {
+                worker.compiled.insert(name.to_owned(), self.queues(value));
             }
             _ if COMPILED.contains(&name) && name != "$schema" => {
                 worker.compiled.insert(name.to_owned(), value.to_json());

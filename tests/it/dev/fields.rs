@@ -147,3 +147,34 @@ async fn small_fields_are_read_as_wrangler_does() {
     up.event("reloaded").await;
     assert_eq!(super::fetch(&up).await["note"], "another note");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workflows_run_and_survive_a_reload() {
+    let worker = r#"import { DurableObject, WorkflowEntrypoint } from "cloudflare:workers";
+    export class Room extends DurableObject {}
+    export class Flow extends WorkflowEntrypoint {
+        async run(event: any, step: any) { return await step.do("one", async () => event.payload.start + 1); }
+    }
+    export default {
+        async fetch(request: Request, env: any) {
+            const { pathname } = new URL(request.url);
+            const id = pathname.slice(1);
+            if (request.method === "POST") await env.FLOW.create({ id, params: { start: 41 } });
+            const status = await (await env.FLOW.get(id)).status();
+            return Response.json([status.status, status.output ?? null]);
+        },
+    };"#;
+    let config = config(
+        r#""workflows": [{ "name": "flow", "binding": "FLOW", "class_name": "Flow" }],
+        "durable_objects": { "bindings": [{ "name": "ROOMS", "class_name": "Room" }] },
+        "migrations": [{ "tag": "v1", "new_sqlite_classes": ["Room"] }]"#,
+    );
+    let mut up = dev(&[("wrangler.jsonc", &config), ("src/index.ts", worker)], &[]).await;
+    let post = "POST /first HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    exchange(up.port, post, None).await;
+    let done = async { while get(&up, "/first").await.1 != r#"["complete",42]"# {} };
+    tokio::time::timeout(DEADLINE, done).await.expect("the workflow ends");
+    up.write("src/index.ts", &worker.replace("status.status,", "\"again\", status.status,"));
+    up.event("reloaded").await;
+    assert_eq!(get(&up, "/first").await.1, r#"["again","complete",42]"#);
+}

@@ -12,7 +12,8 @@ const MAIN: &str = "export default { fetch: () => new Response('hello') };";
 async fn warnings_are_told_once() {
     let config = format!(
         "{{ {HEAD},\n  \"secrets\": {{ \"required\": [\"KEY\", \"TOKEN\", \"HERE\"] }},\n  \
-         \"vars\": {{ \"A\": 1, \"A\": 2 }},\n  \"env\": {{ \"prod\": {{ \"vras\": {{}}, \"vars\": {{}} }} }}\n}}"
+         \"vars\": {{ \"A\": 1, \"A\": 2 }},\n  \"env\": {{ \"prod\": {{ \"vras\": {{}}, \"vars\": {{}} }} }},\n  \
+         \"queues\": {{ \"producers\": [{{ \"binding\": \"Q\", \"queue\": \"jobs\", \"delivery_delay\": 5 }}] }}\n}}"
     );
     let folder = folder(&[("wrangler.jsonc", &config), ("src/index.ts", MAIN), (".dev.vars", "HERE=1\n")]);
     let mut kept = Kept::start(&folder, &["dev", "--json", &format!("--listen={}", free_port())]);
@@ -20,6 +21,7 @@ async fn warnings_are_told_once() {
         ["wrangler.jsonc:2:3: web has no value for the secrets `KEY`, `TOKEN`", ".dev.vars"],
         ["wrangler.jsonc:3:13: `A` stands here twice", "the last one counts"],
         ["wrangler.jsonc:4:22: `vras` is no field", "did you mean `vars`?"],
+        ["wrangler.jsonc:5:64: `delivery_delay` has no effect here", "as if it were 0"],
     ] {
         let told = kept.event("warned").await["message"].as_str().unwrap().to_owned();
         assert!(wanted.iter().all(|part| told.contains(part)), "{wanted:?} in {told}");
@@ -49,6 +51,7 @@ async fn names_and_schedules_that_cannot_be_meant_are_refused() {
             r#"  "triggers": { "crons": ["0 0 1 1 *", "61 * * * *"] }"#,
             ["wrangler.jsonc:3:40: `61 * * * *` is no schedule", "the minute cannot be 61"],
         ),
+        (r#"  "name": 5"#, ["`name` is no text", "wrangler.jsonc:3:11"]),
         (r#"  "build": { "comand": "x" }"#, ["`comand` is not known here", "`build` has no command"]),
     ] {
         let (code, said) = refused(("wrangler.jsonc", &jsonc(rest)), &[]).await;
@@ -73,6 +76,10 @@ async fn what_is_fired_is_compared_with_the_configuration() {
     let (code, told, said) = up.ask(&["fire", "web", "cron", "* * * * *", "--json"]).await;
     assert_eq!((code, &told["declared"], &told["outcome"]), (0, &json!(["0 0 1 1 *"]), &json!("ok")));
     assert!(said.contains("web has no cron `* * * * *`; its configuration has: 0 0 1 1 *"), "{said}");
+    let (code, _, said) = up.ask(&["fire", "web", "cron", "* * * * *", "--time", "noon"]).await;
+    assert!(code == 2 && said.contains("`noon` is no time"), "{code} {said}");
+    let (code, _, said) = up.ask(&["fire", "web#X", "cron", "* * * * *"]).await;
+    assert!(code == 2 && said.contains("`web#X`") && !said.contains("jackfield:fire"), "{code} {said}");
     let (code, _, said) = up.ask(&["fire", "web", "queue", "jobs", "1"]).await;
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("web has no `queue` handler"), "{said}");

@@ -54,6 +54,16 @@ async fn stack_traces_point_into_the_sources_of_each_generation() {
     assert_eq!(line(&mut up, "    at ").await, "    at Object.fetch (src/index.ts:6:13)");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_fails_while_it_is_loaded_is_shown_in_its_source() {
+    let files = [("wrangler.jsonc", CONFIG), ("src/index.ts", MAIN), ("src/lib/deep.ts", DEEP)];
+    let mut up = dev(&files, &[]).await;
+    up.write("src/lib/deep.ts", &format!("{DEEP}\nthrow new Error(\"at start\");\n"));
+    let failed = up.event("reload_failed").await["error"].to_string();
+    assert!(failed.contains("at start") && failed.contains("src/lib/deep.ts:9:7"), "{failed}");
+    assert_eq!(fetch(&up).await, json!({}), "what ran before runs on");
+}
+
 const UNCAUGHT: &str = r#"import { fail } from "./lib/deep";
 let asked = 0;
 const LIKE = "workerd/io/worker.c++:3042: info: uncaught exception; source = Uncaught; stack = Error: mine";
