@@ -126,15 +126,16 @@ impl Session {
         Entrypoint::new(self.clone(), Origin::Entrypoint { service: service.into(), name, props })
     }
 
-    /// Whether a service has an entrypoint of that very name. No code of the worker runs for it.
+    /// Whether there is a service with an entrypoint of that very name; without a `name`, whether there is the service.
+    /// No code of the worker runs for it.
     ///
     /// # Cancellation
     /// Dropping the future gives the question up.
     ///
     /// # Errors
     /// The connection has ended.
-    pub async fn exports(&self, service: &str, name: &str) -> Result<bool, Exception> {
-        let body = get_entrypoint(service, Some(name), None).map_err(RpcError::into_exception)?;
+    pub async fn exports(&self, service: &str, name: Option<&str>) -> Result<bool, Exception> {
+        let body = get_entrypoint(service, name, None).map_err(RpcError::into_exception)?;
         match self.0.port.call(PORT, GET_ENTRYPOINT, body).await {
             Ok(_) => Ok(true),
             Err(RpcError::Failed(_)) => Ok(false),

@@ -314,9 +314,7 @@ fn when_down(session: &Session) -> Vec<String> {
         (SessionState::Down { .. }, Origin::Left) => "start its `jackfield dev` again",
         (SessionState::Down { .. }, Origin::Run) => "start its command again under `jackfield run`",
         (SessionState::Down { .. }, Origin::Registry) => "start its dev command again",
-        (SessionState::Down { .. }, Origin::Attached) => {
-            "start what listens there, or attach another address"
-        }
+        (SessionState::Down { .. }, Origin::Attached) => "start what listens there, or attach it anew",
     };
     vec![advice.to_owned()]
 }

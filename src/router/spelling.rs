@@ -76,12 +76,12 @@ async fn ask(port: &Endpoint, service: &str, typed: &str) -> Result<Meant, Excep
         Endpoint::Tcp(_) => Address::Tcp(port.to_string()),
     };
     let session = Session::connect_within(&address, PATIENCE).await.map_err(Exception::failed)?;
-    if session.exports(service, typed).await? {
+    if session.exports(service, Some(typed)).await? {
         return Ok(Meant::Entrypoint(typed.to_owned()));
     }
     let mut found = Vec::new();
     for some in spellings(typed, MOST).chunks(AT_ONCE) {
-        let asked = join_all(some.iter().map(|name| session.exports(service, name))).await;
+        let asked = join_all(some.iter().map(|name| session.exports(service, Some(name)))).await;
         for (name, is_there) in some.iter().zip(asked) {
             if is_there? {
                 found.push(name.clone());

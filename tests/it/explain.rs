@@ -80,7 +80,7 @@ async fn waiting_events_and_the_last_error_are_told() {
     let looks = async {
         let told = until(&up, "web/API", |told| told["waiting"] == 1).await;
         assert_eq!((&told["rule"], &told["session"]["state"]), (&"operator".into(), &"down".into()));
-        assert_eq!(told["next"][0], "start what listens there, or attach another address");
+        assert_eq!(told["next"][0], "start what listens there, or attach it anew");
         assert_eq!(explain(&up, "late").await["waiting"], 1);
         assert_eq!(up.ask(&["retarget", "web/API", "api@blue"]).await.0, 0);
     };

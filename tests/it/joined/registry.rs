@@ -114,7 +114,7 @@ async fn what_listens_and_is_no_debug_port_is_down_and_said_to_be_none() {
     assert_eq!(code, 0, "{said}");
     why(&stage, "listens, but is no debug port").await;
     let (_, told, _) = stage.ask(&["explain", "api", "--json"]).await;
-    assert_eq!(told["next"][0], "start what listens there, or attach another address");
+    assert_eq!(told["next"][0], "start what listens there, or attach it anew");
     stage.down().await;
 }
 
@@ -147,6 +147,9 @@ async fn a_debug_port_becomes_a_session_by_its_address() {
     let stage = Stage::new();
     let api = target("api");
     let address = format!("unix:{}", api.debug_socket().display());
+    let (code, _, said) = stage.ask(&["attach", &address, "--name", "api"]).await;
+    assert_eq!(code, 0, "{said}");
+    why(&stage, "has no service `api`; attach it again with `--service`").await;
     let attach = ["attach", address.as_str(), "--name", "api", "--service", "core:user:api", "--json"];
     let (code, told, said) = stage.ask(&attach).await;
     assert_eq!((code, &told["session"]), (0, &"api".into()), "{said}");

@@ -93,12 +93,14 @@ pub(super) enum What {
     Ended(String),
 }
 
-/// Follows one generation until it ends; an attached one, whose port stays the same, until it is told to stop.
+/// Follows one generation until it ends; one that was attached as a service of a port, which stays the same, until it is
+/// told to stop.
 ///
 /// # Cancellation
 /// Nothing is told after that.
-pub(super) async fn follow(id: u64, port: Endpoint, is_registered: bool, news: mpsc::Sender<News>) {
+pub(super) async fn follow(id: u64, port: Endpoint, attached: Option<String>, news: mpsc::Sender<News>) {
     let tell = |what| news.send(News { id, what });
+    let is_registered = attached.is_none();
     let mut wait = FIRST_LOOK;
     loop {
         // Whoever is told has gone only if nobody wants to know any more.
@@ -116,7 +118,19 @@ pub(super) async fn follow(id: u64, port: Endpoint, is_registered: bool, news: m
         let tell_late =
             || tell(What::Missing(format!("{port} listens, but does not answer as a debug port so far")));
         match prove(&port, listener.as_ref(), tell_late).await {
-            Proof::Given => {}
+            Proof::Given(session) => {
+                if let (Some(session), Some(service)) = (session, &attached)
+                    && session.exports(service, None).await == Ok(false)
+                {
+                    let why = format!(
+                        "{port} has no service `{service}`; attach it again with `--service` and the name of the \
+                         worker in its configuration"
+                    );
+                    let _ = tell(What::Missing(why)).await;
+                    tokio::time::sleep(LAST_CHANCE).await;
+                    continue;
+                }
+            }
             Proof::Refuted => {
                 let _ = tell(What::Missing(format!("{port} listens, but is no debug port"))).await;
                 tokio::time::sleep(LAST_CHANCE).await;
@@ -146,7 +160,8 @@ pub(super) async fn follow(id: u64, port: Endpoint, is_registered: bool, news: m
 
 /// Whether what listens is a debug port.
 enum Proof {
-    Given,
+    /// Over that session, unless it is stopped.
+    Given(Option<Session>),
     Refuted,
     /// It has gone meanwhile.
     Missing,
@@ -163,14 +178,16 @@ async fn prove<F: Future>(port: &Endpoint, listener: Option<&Listener>, late: im
     let answered = match tokio::time::timeout(PROOF, &mut asked).await {
         Ok(answered) => answered,
         // It cannot answer, and has been one for whoever registered it.
-        Err(_) if listener.is_some_and(|listener| session::is_stopped(listener.pid)) => return Proof::Given,
+        Err(_) if listener.is_some_and(|listener| session::is_stopped(listener.pid)) => {
+            return Proof::Given(None);
+        }
         Err(_) => {
             late().await;
             asked.await
         }
     };
     match answered {
-        Ok(_) => Proof::Given,
+        Ok(session) => Proof::Given(Some(session)),
         Err(ConnectError::NotDebugPort { .. }) => Proof::Refuted,
         // Either it has just ended, which the next look shows, or it speaks something else.
         Err(ConnectError::Vanished { .. }) if port.connect().is_ok() => Proof::Refuted,

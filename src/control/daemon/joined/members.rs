@@ -112,7 +112,8 @@ impl Members {
         while self.followers.try_join_next().is_some() {}
         let id = self.number();
         let port = entry.debug_port.clone();
-        (id, self.followers.spawn(follow(id, port, *source != Source::Attached, self.news.clone())))
+        let attached = (*source == Source::Attached).then(|| entry.services.default.clone());
+        (id, self.followers.spawn(follow(id, port, attached, self.news.clone())))
     }
 
     /// Makes a session of a debug port that an operator has named.
