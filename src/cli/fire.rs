@@ -77,8 +77,8 @@ pub(super) async fn run(place: &Place, args: FireArgs, as_json: bool) -> Result<
         return Err(Failure::usage(format!("`{}` is no time", time.unwrap_or_default()))
             .hint("write it like 2026-11-01T12:00:00Z"));
     }
+    let handler = if method == "cron" { "scheduled" } else { "queue" };
     if outcome.outcome == "missing" {
-        let handler = if method == "cron" { "scheduled" } else { "queue" };
         return Err(Failure::failed(format!("{session} has no `{handler}` handler"))
             .hint("its default export needs one; nothing was sent"));
     }
@@ -93,8 +93,9 @@ pub(super) async fn run(place: &Place, args: FireArgs, as_json: bool) -> Result<
     }
     match outcome.outcome.as_str() {
         "ok" => Ok(()),
-        other => Err(Failure::failed(format!("the handler of {session} ended with `{other}`"))
-            .hint("its log says why, where the session runs")),
+        other => Err(Failure::failed(format!("the handler of {session} ended with `{other}`")).hint(
+            format!("its log says why, or that it has no `{handler}` handler, where the session runs"),
+        )),
     }
 }
 

@@ -11,8 +11,8 @@ pub struct Exports {
     pub entrypoints: BTreeSet<String>,
     /// Its classes of Durable Objects. workerd counts every class that extends nothing of its own among them.
     pub classes: BTreeSet<String>,
-    /// Events of the default export that no link carries, and that it has a handler for.
-    pub handlers: BTreeSet<String>,
+    /// Events of the default export that no link carries, and that it has a handler for; `None` if nobody has looked.
+    pub handlers: Option<BTreeSet<String>>,
 }
 
 impl Exports {
@@ -33,7 +33,7 @@ impl Exports {
             default: self.default || other.default,
             entrypoints: &self.entrypoints | &other.entrypoints,
             classes: &self.classes | &other.classes,
-            handlers: &self.handlers | &other.handlers,
+            handlers: self.handlers.as_ref().zip(other.handlers.as_ref()).map(|(one, other)| one | other),
         }
     }
 }

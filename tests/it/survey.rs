@@ -136,7 +136,12 @@ compatibility_flags = ["new_module_registry"]
     std::fs::create_dir(bench.folder.path().join("a b")).unwrap();
     bench.write("a b/ma%20in.js", "export * from '../part.js';\nexport default { fetch() {} };\n");
     let first = look(&bench).await.unwrap();
-    let exports = Exports { default: true, entrypoints: ["named".to_owned()].into(), ..Exports::default() };
+    let exports = Exports {
+        default: true,
+        entrypoints: ["named".to_owned()].into(),
+        handlers: Some([].into()),
+        ..Exports::default()
+    };
     for spec in &first.sessions {
         assert_eq!(spec.exports.as_deref(), Some(&exports), "{}", spec.name);
         assert!(spec.entrypoints.contains("named"), "it gets an HTTP socket");

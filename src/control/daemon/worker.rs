@@ -133,8 +133,15 @@ impl Worker {
 
     async fn guest(&mut self, number: u64, project: Project, teller: Teller) -> Result<Reloaded, Problem> {
         self.projects.admit(Some(number), &project, &self.desk.table.snapshot())?;
-        let project = survey(&self.host, project, self.projects.guest(number)).await?;
-        self.apply(self.projects.with_guest(number, project, teller)).await
+        let before = self.projects.guest(number).cloned();
+        let trusted = trust_bundles(project.clone(), before.as_ref());
+        let surveyed = survey(&self.host, trusted, before.as_ref()).await?;
+        let applied = self.apply(self.projects.with_guest(number, surveyed, teller)).await;
+        if applied.as_ref().is_err_and(|problem| problem.code == Code::StartFailed) {
+            // What is wrong with a script is told best by a look at it.
+            survey(&self.host, project, before.as_ref()).await?;
+        }
+        applied
     }
 
     /// Makes what runs that which is wanted, all of it or nothing.
@@ -211,6 +218,17 @@ impl Worker {
             }
         }
     }
+}
+
+/// Takes what bundles say of their exports for sessions that replace none: a trial takes as long as their start. One that
+/// is replaced may have to end first, so its successor is tried before.
+fn trust_bundles(mut project: Project, before: Option<&Project>) -> Project {
+    for spec in &mut project.sessions {
+        if before.is_none_or(|before| before.session(&spec.name).is_none()) {
+            spec.exports = spec.compiled.as_ref().and_then(|compiled| compiled.exports.clone());
+        }
+    }
+    project
 }
 
 /// `None` is never.

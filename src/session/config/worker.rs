@@ -145,7 +145,7 @@ pub(super) fn fire(spec: &SessionSpec, mut worker: worker::Builder<'_>) -> capnp
     module.set_es_module(FIRE);
     worker.set_compatibility_date(OWN_DATE);
     set_flags(&[EXTRA_HANDLERS.to_owned()], worker.reborrow())?;
-    let handlers = spec.exports.as_ref().map(|exports| &exports.handlers);
+    let handlers = spec.exports.as_ref().and_then(|exports| exports.handlers.as_ref());
     let mut bindings = Slots::new(worker.init_bindings(4));
     named(&mut bindings, "WORKER")?.init_service().set_name(spec.service());
     let compiled = spec.compiled.as_ref();

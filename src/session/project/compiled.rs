@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::session::exports::Exports;
 use crate::session::source_map::SourceMap;
 
 /// The queues that a worker sends to and consumes.
@@ -35,6 +37,8 @@ pub struct Compiled {
     pub main: PathBuf,
     /// The files that it was made of.
     pub inputs: BTreeSet<PathBuf>,
+    /// What it exports, if that can be seen without running it.
+    pub exports: Option<Arc<Exports>>,
     /// Its schedules.
     pub crons: Vec<String>,
     /// Its queues, if there are any.

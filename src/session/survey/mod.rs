@@ -73,7 +73,7 @@ pub enum SurveyError {
 }
 
 /// Completes a project with what its sessions export, or says what is wrong with it. Sessions that are as they were in
-/// `before`, which was surveyed, are not looked at again.
+/// `before`, which was surveyed, are not looked at again, nor those whose exports are known.
 ///
 /// # Cancellation
 /// Dropping the future kills the process.
@@ -86,7 +86,7 @@ pub async fn survey(
         let same = before.and_then(|before| before.session(&spec.name)).filter(|old| old.loads_like(spec));
         let files = || Arc::new(Exports { default: true, ..Exports::default() });
         spec.exports = match spec.has_script() {
-            true => same.and_then(|old| old.exports.clone()),
+            true => same.and_then(|old| old.exports.clone()).or_else(|| spec.exports.take()),
             false => Some(files()),
         };
     }

@@ -40,6 +40,8 @@ pub(super) struct Output {
     pub(super) message: Vec<u8>,
     /// The files that went into the bundle.
     pub(super) inputs: BTreeSet<PathBuf>,
+    /// The names that it exports, if esbuild said so.
+    pub(super) exports: Option<BTreeSet<String>>,
     /// From the bundle back to its sources, if esbuild made one.
     pub(super) source_map: Option<Vec<u8>>,
 }
@@ -107,10 +109,13 @@ pub(super) fn compile(
         Some(_) => return Err(Failed::Refused(folder.without_name(&said))),
         None => return Err(Failed::Io(format!("the compiler did not end within {PATIENCE:?}"))),
     }
+    let meta = fs::read(folder.0.join("meta.json")).ok();
+    let meta = meta.and_then(|text| serde_json::from_slice::<Meta>(&text).ok()).unwrap_or_default();
     let message = read_bounded(&out).map_err(io("read the compiled configuration"))?;
     Ok(Output {
         message: folder.at_home(message, root, worker)?,
-        inputs: inputs(&folder.0.join("meta.json"), root),
+        inputs: inputs(&meta, root),
+        exports: meta.exports(),
         source_map: read_bounded(&folder.0.join("index.js.map")).ok(),
     })
 }
@@ -237,14 +242,28 @@ pub(super) fn plain(path: &Path) -> PathBuf {
     plain
 }
 
-#[derive(Deserialize)]
+/// What esbuild tells of a bundle.
+#[derive(Default, Deserialize)]
 struct Meta {
     inputs: Map<String, Json>,
+    outputs: BTreeMap<String, Made>,
 }
 
-fn inputs(file: &Path, root: &Path) -> BTreeSet<PathBuf> {
-    let meta = fs::read(file).ok().and_then(|text| serde_json::from_slice::<Meta>(&text).ok());
+#[derive(Deserialize)]
+struct Made {
+    #[serde(rename = "entryPoint")]
+    entry_point: Option<String>,
+    #[serde(default)]
+    exports: BTreeSet<String>,
+}
+
+impl Meta {
+    fn exports(self) -> Option<BTreeSet<String>> {
+        self.outputs.into_values().find(|made| made.entry_point.is_some()).map(|made| made.exports)
+    }
+}
+
+fn inputs(meta: &Meta, root: &Path) -> BTreeSet<PathBuf> {
     // Names like `(disabled):crypto` are of no file.
-    let names = meta.map(|meta| meta.inputs).unwrap_or_default();
-    names.keys().map(|name| plain(&root.join(name))).filter(|path| path.is_file()).collect()
+    meta.inputs.keys().map(|name| plain(&root.join(name))).filter(|path| path.is_file()).collect()
 }

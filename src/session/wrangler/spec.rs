@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde_json::Value as Json;
+
 use super::compile::{self, Output};
 use super::lasting::Lasting;
 use super::seen::Seen;
 use super::{Config, Read, Request};
+use crate::session::exports::Exports;
 use crate::session::name::SessionName;
 use crate::session::project::{
-    ActorLink, Compiled, Part, Places, ProjectError, ServiceLink, SessionSpec, Storage, Var,
+    ActorLink, ClassSpec, Compiled, Part, Places, ProjectError, ServiceLink, SessionSpec, Storage, Var,
 };
 use crate::session::source_map::SourceMap;
 
@@ -48,6 +51,9 @@ pub(super) fn session(
         inputs.extend(main.clone());
     }
     inputs.extend(worker.assets.iter().flat_map(|folder| ASSET_RULES.map(|name| folder.join(name))));
+    let workflows = worker.compiled.get("workflows").and_then(Json::as_array).into_iter().flatten();
+    let workflows = workflows.filter_map(|one| one.get("class_name")?.as_str()).collect();
+    let exports = output.exports.and_then(|names| known(names, &seen.classes, &workflows)).map(Arc::new);
     let compiled = Compiled {
         workerd: request.tools.workerd.clone(),
         service,
@@ -56,6 +62,7 @@ pub(super) fn session(
         main_module: main_module.clone(),
         main: main.unwrap_or_default(),
         inputs,
+        exports,
         crons: worker.crons,
         queues: seen.queues,
         source_map: output.source_map.as_ref().and_then(|text| source_map(&main_module, text, &root)),
@@ -110,6 +117,19 @@ pub(super) fn session(
         entrypoints: BTreeSet::new(),
         exports: None,
     })
+}
+
+/// What a bundle exports, if that is a default export and classes that the configuration names. Of other names only
+/// workerd knows what they stand for.
+fn known(mut names: BTreeSet<String>, classes: &[ClassSpec], workflows: &BTreeSet<&str>) -> Option<Exports> {
+    let default = names.remove("default");
+    let declared = classes.iter().map(|class| class.class.clone()).collect::<BTreeSet<_>>();
+    let (classes, entrypoints): (BTreeSet<_>, _) =
+        names.into_iter().partition(|name| declared.contains(name));
+    let is_known = default
+        && classes == declared
+        && entrypoints.iter().map(String::as_str).eq(workflows.iter().copied());
+    is_known.then_some(Exports { default, entrypoints, classes, handlers: None })
 }
 
 /// Sources are called as seen from the project's folder. The map has them as seen from the folder of the bundle, of which

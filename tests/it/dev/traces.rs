@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::{dev, fetch, line};
-use crate::support::up::Up;
+use super::{dev, fetch, folder, free_port, line};
+use crate::support::up::{Kept, Up};
 
 /// The type above the function is gone from the bundle, so that lines of the two differ.
 const DEEP: &str = "interface Thing {
@@ -62,6 +62,19 @@ async fn what_fails_while_it_is_loaded_is_shown_in_its_source() {
     let failed = up.event("reload_failed").await["error"].to_string();
     assert!(failed.contains("at start") && failed.contains("src/lib/deep.ts:9:7"), "{failed}");
     assert_eq!(fetch(&up).await, json!({}), "what ran before runs on");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_fails_at_its_first_start_is_shown_in_its_source_and_tried_again() {
+    let broken = format!("{DEEP}\nthrow new Error(\"at start\");\n");
+    let files = [("wrangler.jsonc", CONFIG), ("src/index.ts", MAIN), ("src/lib/deep.ts", broken.as_str())];
+    let folder = folder(&files);
+    let mut kept = Kept::start(&folder, &["dev", "--json", &format!("--listen={}", free_port())]);
+    let failed = kept.event("reload_failed").await["error"].to_string();
+    assert!(failed.contains("at start") && failed.contains("src/lib/deep.ts:9:7"), "{failed}");
+    std::fs::write(folder.path().join("src/lib/deep.ts"), DEEP).unwrap();
+    kept.event("ready").await;
+    Up::kept(folder, kept, 0);
 }
 
 const UNCAUGHT: &str = r#"import { fail } from "./lib/deep";
