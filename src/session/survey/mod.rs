@@ -1,9 +1,9 @@
 //! A look at sessions before any of them is started.
 //!
 //! What workerd takes (compatibility dates and flags, the scripts themselves) and what scripts export is known to
-//! workerd alone, and differs from version to version. So all sessions are first loaded into one process of it that
-//! listens nowhere, with a module of ours before each main module that says what that exports. The process loads them,
-//! says what it finds, and ends: nothing of the user's is served by it.
+//! workerd alone, and differs from version to version. So sessions are first loaded into one process of it that listens
+//! nowhere, with a module of ours before each main module that says what that exports. The process loads them, says what
+//! it finds, and ends: nothing of the user's is served by it. Those whose exports somebody else has told are left out.
 
 mod blame;
 mod flags;
