@@ -2,6 +2,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::net::Endpoint;
+
 /// Where a debug port listens.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Address {
@@ -63,6 +65,15 @@ impl FromStr for Address {
             return Err(error("the port is not a number from 1 to 65535"));
         }
         Ok(Self::Tcp(text.to_owned()))
+    }
+}
+
+impl From<&Endpoint> for Address {
+    fn from(endpoint: &Endpoint) -> Self {
+        match endpoint {
+            Endpoint::Unix(path) => Self::Unix(path.to_path_buf()),
+            Endpoint::Tcp(_) => Self::Tcp(endpoint.to_string()),
+        }
     }
 }
 

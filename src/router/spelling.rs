@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::sync::OnceCell;
 
-use crate::client::{Address, Session};
+use crate::client::Session;
 use crate::net::Endpoint;
 use crate::wire::exception::Exception;
 
@@ -71,11 +71,7 @@ impl Spelling {
 }
 
 async fn ask(port: &Endpoint, service: &str, typed: &str) -> Result<Meant, Exception> {
-    let address = match port {
-        Endpoint::Unix(path) => Address::Unix(path.to_path_buf()),
-        Endpoint::Tcp(_) => Address::Tcp(port.to_string()),
-    };
-    let session = Session::connect_within(&address, PATIENCE).await.map_err(Exception::failed)?;
+    let session = Session::connect_within(&port.into(), PATIENCE).await.map_err(Exception::failed)?;
     if session.exports(service, Some(typed)).await? {
         return Ok(Meant::Entrypoint(typed.to_owned()));
     }

@@ -96,9 +96,7 @@ impl Entry {
     pub fn of(link: LinkName) -> Self {
         Entry { link, asked: Asked::Entrypoint { name: None, props: None, service: None } }
     }
-}
 
-impl Entry {
     /// The queue to which a session sends, whoever consumes it.
     pub(super) fn queue(&self) -> Option<&str> {
         state::Services::queue_of(&self.link.binding)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use crate::client::{Address, ConnectError, Session};
+use crate::client::{ConnectError, Session};
 use crate::net::Endpoint;
 use crate::registry::Entry;
 use crate::router::Origin;
@@ -170,10 +170,7 @@ enum Proof {
 /// Asks what listens for what only a debug port knows, and no worker. One that says nothing, and is not stopped, is told of
 /// as `late`, and waited for.
 async fn prove<F: Future>(port: &Endpoint, listener: Option<&Listener>, late: impl FnOnce() -> F) -> Proof {
-    let address = match port {
-        Endpoint::Unix(path) => Address::Unix(path.to_path_buf()),
-        Endpoint::Tcp(_) => Address::Tcp(port.to_string()),
-    };
+    let address = port.into();
     let mut asked = std::pin::pin!(Session::connect_within(&address, LATE_PROOF));
     let answered = match tokio::time::timeout(PROOF, &mut asked).await {
         Ok(answered) => answered,
