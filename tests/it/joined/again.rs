@@ -45,10 +45,8 @@ async fn answered(web: &Run, worker: &str) -> String {
 #[tokio::test]
 async fn commands_whose_daemon_is_killed_are_linked_again_and_notice_nothing() {
     let stage = Stage::new();
-    let (web, api) = (stage.run(&["--scope", "x"]).await, stage.run(&["--scope", "x"]).await);
-    let (caller, called) = (target("web"), target("api"));
-    web.register("web", &entry(&caller));
-    api.register("api", &entry(&called));
+    let ((web, _caller), (api, _called)) =
+        (stage.joined("web", "web").await, stage.joined("api", "api").await);
     stage.until(&[("api@x", "up"), ("web@x", "up")]).await;
     assert_eq!(web.fetch("api", None).await.unwrap(), "api");
     for round in 1..=2 {
@@ -77,10 +75,8 @@ async fn commands_whose_daemon_is_killed_are_linked_again_and_notice_nothing() {
 #[tokio::test]
 async fn whoever_calls_what_has_not_come_back_yet_waits_for_it() {
     let stage = Stage::new();
-    let (web, mut api) = (stage.run(&["--scope", "x"]).await, stage.run(&["--scope", "x"]).await);
-    let (caller, mut old) = (target("web"), target("old"));
-    web.register("web", &entry(&caller));
-    api.register("api", &entry(&old));
+    let ((web, _caller), (mut api, mut old)) =
+        (stage.joined("web", "web").await, stage.joined("api", "old").await);
     stage.until(&[("api@x", "up"), ("web@x", "up")]).await;
     web.published("api").await;
     // All but the caller at once, so that nobody tells the next daemon of the other session.
@@ -92,9 +88,7 @@ async fn whoever_calls_what_has_not_come_back_yet_waits_for_it() {
     let comes = async {
         let waits = async { while stage.ask(&["explain", "web/api", "--json"]).await.1["waiting"] != 1 {} };
         tokio::time::timeout(DEADLINE, waits).await.expect("the event waits");
-        let (again, new) = (stage.run(&["--scope", "x"]).await, target("new"));
-        again.register("api", &entry(&new));
-        (again, new)
+        stage.joined("api", "new").await
     };
     let (answer, _again) = tokio::join!(answered(&web, "api"), comes);
     assert_eq!(answer, "new");

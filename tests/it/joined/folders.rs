@@ -54,11 +54,9 @@ async fn plain_is(stage: &Stage, worker: &str, state: &str) {
 
 /// A caller, and where others register.
 async fn caller(stage: &Stage) -> (Run, crate::support::running::Running) {
-    let web = stage.run(&["--scope", "x"]).await;
-    let caller = target("web");
-    web.register("web", &entry(&caller));
+    let joined = stage.joined("web", "web").await;
     stage.until(&[("web@x", "up")]).await;
-    (web, caller)
+    joined
 }
 
 #[tokio::test]

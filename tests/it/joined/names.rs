@@ -33,11 +33,9 @@ async fn two_branches_of_one_worker_are_told_apart_and_links_choose() {
 #[tokio::test]
 async fn the_same_worker_twice_in_one_scope_gets_a_number() {
     let stage = Stage::new();
-    let (first, second) = (stage.run(&["--scope", "x"]).await, stage.run(&["--scope", "x"]).await);
-    let (one, two) = (target("one"), target("two"));
-    first.register("api", &entry(&one));
+    let (_first, one) = stage.joined("api", "one").await;
     stage.until(&[("api@x", "up")]).await;
-    second.register("api", &entry(&two));
+    let _second = stage.joined("api", "two").await;
     stage.until(&[("api@x", "up"), ("api@x-2", "up")]).await;
     let named = stage.run(&["--name", "front"]).await;
     named.register("web", &entry(&one));

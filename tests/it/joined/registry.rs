@@ -24,10 +24,8 @@ async fn a_command_keeps_its_exit_code_its_words_and_its_signals() {
 #[tokio::test]
 async fn sessions_find_each_other_by_entrypoint_props_and_object() {
     let stage = Stage::new();
-    let (web, api) = (stage.run(&["--scope", "x"]).await, stage.run(&["--scope", "x"]).await);
-    let (first, second) = (target("web"), target("api"));
-    web.register("web", &entry(&first));
-    api.register("api", &entry(&second));
+    let ((web, _first), (api, _second)) =
+        (stage.joined("web", "web").await, stage.joined("api", "api").await);
     stage.until(&[("api@x", "up"), ("web@x", "up")]).await;
     assert_eq!(web.fetch("api", None).await.unwrap(), "api");
     assert_eq!(web.fetch("api", Some("Admin")).await.unwrap(), r#"["api",{"tenant":7}]"#);

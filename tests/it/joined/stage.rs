@@ -82,6 +82,13 @@ impl Stage {
         rows.iter().map(|row| (text(&row["session"]), text(&row["state"]))).collect()
     }
 
+    /// A command of the scope `x`, where a worker has registered that says what it is called.
+    pub async fn joined(&self, worker: &str, says: &str) -> (Run, Running) {
+        let (run, target) = (self.run(&["--scope", "x"]).await, target(says));
+        run.register(worker, &entry(&target));
+        (run, target)
+    }
+
     /// Waits until the sessions are these.
     pub async fn until(&self, wanted: &[(&str, &str)]) {
         let same = |now: &[(String, String)]| {
