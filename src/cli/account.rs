@@ -14,7 +14,7 @@ use super::screen::{self, BAD, FAINT, GOOD, PENDING, STRONG};
 use crate::control::shape::{LinkRow, SessionRow, State};
 use crate::control::{Problem, Program, Teller, Told, telling};
 use crate::session::workerd::Workerd;
-use crate::session::{SessionName, Stream};
+use crate::session::{Level, SessionName};
 
 /// How long a terminal may take for the last words.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -22,6 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// One for each session, in the order of the file. Red is left out: it means failure everywhere else.
 const COLOURS: [AnsiColor; 5] =
     [AnsiColor::Cyan, AnsiColor::Magenta, AnsiColor::Blue, AnsiColor::Yellow, AnsiColor::Green];
+
+/// Before what `console.info` writes.
+const INFO: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Cyan)));
 
 /// Writes the account: lines for people, or an event a line for programs.
 ///
@@ -108,16 +111,8 @@ impl Account {
             Told::Session { session, state, generation, why } => {
                 self.session(session, *state, *generation, why.as_deref());
             }
-            Told::Output { session, stream, line } => {
-                // What warns or fails is seen among the rest by its bar.
-                let bar = if *stream == Stream::Stderr { BAD } else { FAINT };
-                let line = format!("{} {bar}|{bar:#} {line}", self.tag(session));
-                match stream {
-                    Stream::Stdout => drop(screen::data(&line)),
-                    Stream::Stderr => screen::note(&line),
-                }
-            }
-            Told::Warned { message } => screen::note(&format!("{BAD}warning:{BAD:#} {message}")),
+            Told::Output { session, level, line } => self.output(session, *level, line),
+            Told::Warned { message } => screen::note(&format!("{PENDING}warning:{PENDING:#} {message}")),
             Told::Ready { ingress, sessions, links, .. } => self.ready(ingress.as_deref(), sessions, links),
             Told::Reloaded(reloaded) => screen::note(&reload::account(reloaded)),
             Told::ReloadFailed { error: Problem { message, hint, .. } } => {
@@ -131,6 +126,22 @@ impl Account {
                 screen::note("stopping; calls in progress may end, Ctrl-C does not wait for them");
             }
             Told::Stopped {} => screen::note("stopped"),
+        }
+    }
+
+    /// What it is worth is seen by the bar before it.
+    fn output(&self, session: &SessionName, level: Level, line: &str) {
+        let (bar, text) = match level {
+            Level::Debug => (FAINT, FAINT),
+            Level::Log => (FAINT, Style::new()),
+            Level::Info => (INFO, Style::new()),
+            Level::Warn => (PENDING, Style::new()),
+            Level::Error => (BAD, Style::new()),
+        };
+        let line = format!("{} {bar}|{bar:#} {text}{line}{text:#}", self.tag(session));
+        match level {
+            Level::Debug | Level::Log | Level::Info => drop(screen::data(&line)),
+            Level::Warn | Level::Error => screen::note(&line),
         }
     }
 

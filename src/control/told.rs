@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::problem::Problem;
 use super::shape::{LinkRow, Reloaded, SessionRow, State};
-use crate::session::{OutputSink, SessionName, SessionSink, SessionState, Stream};
+use crate::session::{Level, OutputSink, SessionName, SessionSink, SessionState};
 
 /// One event: a line of `up --json` and `dev --json`, and of the answer to `POST /v1/dev`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,8 +43,8 @@ pub enum Told {
     Output {
         /// Which.
         session: SessionName,
-        /// Where to.
-        stream: Stream,
+        /// How much it matters.
+        level: Level,
         /// Without its end.
         line: String,
     },
@@ -184,8 +184,8 @@ impl Teller {
 }
 
 impl OutputSink for Teller {
-    fn line(&self, session: &SessionName, stream: Stream, line: &str) {
-        self.tell(Told::Output { session: session.clone(), stream, line: line.to_owned() });
+    fn line(&self, session: &SessionName, level: Level, line: &str) {
+        self.tell(Told::Output { session: session.clone(), level, line: line.to_owned() });
     }
 
     fn room(&self, _session: &SessionName) -> BoxFuture<'static, ()> {
@@ -262,7 +262,7 @@ mod tests {
     fn an_event_reads_as_it_is_written() {
         let session: SessionName = "api@main".parse().unwrap();
         for told in [
-            Told::Output { session: session.clone(), stream: Stream::Stderr, line: "x".to_owned() },
+            Told::Output { session: session.clone(), level: Level::Error, line: "x".to_owned() },
             Told::Session { session, state: State::Down, generation: None, why: Some("gone".to_owned()) },
             Told::Reloaded(Reloaded::default()),
             Told::Stopped {},

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use jackfield::session::{RuntimeDir, SessionState, Stream, Times};
+use jackfield::session::{Level, RuntimeDir, SessionName, SessionState, Times};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
@@ -72,17 +72,35 @@ async fn a_session_serves_its_entrypoints_with_its_bindings() {
 }
 
 #[tokio::test]
-async fn output_comes_in_lines_with_the_name_of_the_session() {
-    let script = "export default { fetch() { console.log('one\\ntwo'); console.error('three'); return new Response() } }";
+async fn output_comes_in_lines_with_the_name_of_the_session_and_their_levels() {
+    let script = "export default { fetch() {
+        console.log('one\\ntwo'); console.debug('three'); console.info('four'); console.warn('five'); console.error('six');
+        console.log('x'.repeat(1 << 21)); console.log('end');
+        return new Response();
+    } }";
     let bench = Bench::new(ONE, &[("web.js", script)]);
     let sessions = bench.start().await.unwrap();
     get(&http(&*bench.up("web", 1).await, None), "http://x/", "").await;
-    for (stream, text) in [(Stream::Stdout, "one"), (Stream::Stdout, "two"), (Stream::Stderr, "three")] {
-        let wait = bench.output.wait(text, |(session, from, line)| {
-            (session.to_string() == "web" && *from == stream && line == text).then_some(())
-        });
-        wait.await;
-    }
+    let is_last = |(_, _, line): &(SessionName, Level, String)| (line == "end").then_some(());
+    bench.output.wait("the end", is_last).await;
+    let all = bench.output.now();
+    assert!(all.iter().all(|(session, ..)| session.to_string() == "web"));
+    let wanted = [
+        (Level::Log, "one"),
+        (Level::Log, "two"),
+        (Level::Debug, "three"),
+        (Level::Info, "four"),
+        (Level::Warn, "five"),
+        (Level::Error, "six"),
+    ];
+    let told: Vec<_> = all.iter().map(|(_, level, line)| (*level, line.as_str())).collect();
+    assert_eq!(told[..wanted.len()], wanted);
+    // Of what is too long for a record the beginning comes, in pieces.
+    let long: Vec<_> = told[wanted.len()..told.len() - 1].iter().map(|(_, line)| *line).collect();
+    assert!(long.len() > 60 && long.iter().all(|line| line.len() <= 16 << 10), "{}", long.len());
+    let long = long.concat();
+    let rest = long.trim_start_matches('x');
+    assert!((1 << 19..1 << 20).contains(&(long.len() - rest.len())) && rest.starts_with('…'), "{rest}");
     sessions.stop().await;
 }
 

@@ -16,7 +16,7 @@ use crate::control::{Daemon, Operator, Parts, Worker};
 use crate::router::switch::{Settings, TraceFile};
 use crate::router::{Aim, LinkName, Links, Router};
 use crate::session::{
-    OutputSink, Project, RuntimeDir, SessionName, SessionSink, SessionState, Stream, Times, workerd,
+    Level, OutputSink, Project, RuntimeDir, SessionName, SessionSink, SessionState, Times, workerd,
 };
 use report::Report;
 
@@ -49,7 +49,7 @@ const GRACE: Duration = Duration::from_secs(1);
 struct Silent;
 
 impl OutputSink for Silent {
-    fn line(&self, session: &SessionName, _: Stream, line: &str) {
+    fn line(&self, session: &SessionName, _: Level, line: &str) {
         tracing::debug!(%session, "{line}");
     }
 }

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 
 use crate::control::Teller;
 use crate::router::Links;
-use crate::session::{OutputSink, SessionName, SessionSink, SessionState, Stream};
+use crate::session::{Level, OutputSink, SessionName, SessionSink, SessionState};
 
 /// Everybody whom sessions tell something.
 pub(super) struct Audience {
@@ -36,10 +36,10 @@ impl Audience {
 }
 
 impl OutputSink for Audience {
-    fn line(&self, session: &SessionName, stream: Stream, line: &str) {
+    fn line(&self, session: &SessionName, level: Level, line: &str) {
         match self.guest(session) {
-            Some(teller) => teller.line(session, stream, line),
-            None => self.output.line(session, stream, line),
+            Some(teller) => teller.line(session, level, line),
+            None => self.output.line(session, level, line),
         }
     }
 

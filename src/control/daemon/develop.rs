@@ -113,9 +113,9 @@ impl Guest {
         let _gives_up = given_up.clone().drop_guard();
         let (teller, runtime) = (self.teller.clone(), Handle::current());
         let loaded = tokio::task::spawn_blocking(move || {
-            let tell = |session: &SessionName, stream, line: &str| {
+            let tell = |session: &SessionName, level, line: &str| {
                 runtime.block_on(teller.room());
-                teller.line(session, stream, line);
+                teller.line(session, level, line);
             };
             (wrangler::load(&request, &mut lasting, &tell, &|| !given_up.is_cancelled()), lasting)
         });

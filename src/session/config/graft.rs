@@ -13,6 +13,7 @@ use crate::wire::tree::{self, Node, Struct, TreeError};
 mod at {
     pub(super) const CONFIG_SERVICES: usize = 0;
     pub(super) const CONFIG_SOCKETS: usize = 1;
+    pub(super) const CONFIG_LOGGING: usize = 5;
     pub(super) const SERVICE_NAME: usize = 0;
     pub(super) const SERVICE_BODY: usize = 1;
     pub(super) const SERVICE_KIND: usize = 0;
@@ -38,7 +39,7 @@ const VALUES: [u16; 2] = [2, 4];
 /// Among the flags of a disk.
 const WRITABLE: u16 = 1;
 
-/// Adds the services, sockets, bindings, ears and modules of `ours`, in which a worker that is to be added to has the name
+/// Adds the services, sockets, logging, bindings, ears and modules of `ours`, in which a worker that is to be added to has the name
 /// that it has in the compiled configuration. For a trial, all disks that are written to lead to the folder `trial`: some of
 /// workerd's services take no other storage.
 pub(super) fn graft(compiled: &Compiled, ours: &[u8], trial: Option<&Path>) -> Result<Vec<u8>, TreeError> {
@@ -46,7 +47,9 @@ pub(super) fn graft(compiled: &Compiled, ours: &[u8], trial: Option<&Path>) -> R
     let (Some(root), Some(added)) = (base.as_struct(), ours.as_struct()) else {
         return Err(TreeError::Stray);
     };
-    let sockets = std::mem::take(added.slot(at::CONFIG_SOCKETS).unwrap_or(&mut Node::Null));
+    for ours in [at::CONFIG_SOCKETS, at::CONFIG_LOGGING] {
+        root.set(ours, std::mem::take(added.slot(ours).unwrap_or(&mut Node::Null)));
+    }
     let mut added = take_list(added, at::CONFIG_SERVICES);
     let mut services = take_list(root, at::CONFIG_SERVICES);
     if trial.is_some() {
@@ -69,7 +72,6 @@ pub(super) fn graft(compiled: &Compiled, ours: &[u8], trial: Option<&Path>) -> R
     added.retain(|added| !is_named(added, at::SERVICE_NAME, &compiled.service));
     services.append(&mut added);
     root.set(at::CONFIG_SERVICES, Node::Structs(services));
-    root.set(at::CONFIG_SOCKETS, sockets);
     tree::write(&base)
 }
 
@@ -176,6 +178,7 @@ mod tests {
         let mut message = capnp::message::Builder::new_default();
         let mut root = message.init_root::<config::Builder<'_>>();
         root.reborrow().init_sockets(1).get(0).set_name("socket");
+        root.reborrow().init_logging().set_stdout_prefix("prefix");
         let mut services = root.init_services(2);
         services.reborrow().get(0).set_name("w");
         let mut built = services.reborrow().get(0).init_worker();
@@ -191,6 +194,8 @@ mod tests {
         assert_eq!(move_disks(&mut node, Path::new("/a"), Path::new("/c")), [PathBuf::from("/c/b")]);
         let root = node.as_struct().unwrap();
         assert!(is_named(&take_list(root, at::CONFIG_SOCKETS)[0], 0, "socket"));
+        let logging = root.slot(at::CONFIG_LOGGING).and_then(Node::as_struct).unwrap();
+        assert_eq!(logging.pointer(0).as_text(), Some("prefix"));
         let mut services = take_list(root, at::CONFIG_SERVICES);
         write_to(&mut services[1], Path::new("/trial"));
         let disk = body(&mut services[1], KIND_DISK).unwrap();

@@ -90,6 +90,10 @@ pub(super) fn build_all(sessions: &[(&SessionSpec, &Wiring)]) -> capnp::Result<V
             + usize::from(has_fire(session.0, session.1))
             + queues::count(session.0, session.1)
     };
+    if sessions.iter().any(|(_, wiring)| serves(wiring)) {
+        // So that levels are told, and what workers write from what workerd says.
+        root.reborrow().init_logging().set_structured_logging(true);
+    }
     let count = 1 + sessions.iter().map(services_of).sum::<usize>();
     let mut services = Slots::new(root.reborrow().init_services(size(count)?));
     internet(services.next()?)?;
@@ -105,9 +109,14 @@ pub(super) fn build_all(sessions: &[(&SessionSpec, &Wiring)]) -> capnp::Result<V
     Ok(capnp::serialize::write_message_to_words(&message))
 }
 
+/// Whether it is no trial.
+fn serves(wiring: &Wiring) -> bool {
+    wiring.front_socket.is_some()
+}
+
 /// A trial fires nothing, and static files take no such events.
 fn has_fire(spec: &SessionSpec, wiring: &Wiring) -> bool {
-    wiring.front_socket.is_some() && spec.has_script()
+    serves(wiring) && spec.has_script()
 }
 
 fn add_services(

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::slots::{Slots, named, size};
-use super::{STATE, actor_service, address, link_service};
 use serde_json::json;
 
+use super::slots::{Slots, named, size};
+use super::{STATE, actor_service, address, link_service};
 use crate::schema::workerd_config_capnp::{config, worker};
 use crate::session::project::{ActorLink, Ear, Module, ModuleKind, SessionSpec, Storage, Var};
 

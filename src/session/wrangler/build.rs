@@ -15,7 +15,7 @@ use super::compile::plain;
 use super::text::Value;
 use super::watch::holds_no_sources;
 use super::worker::Reading;
-use crate::session::output::{MAX_LINE, Stream};
+use crate::session::output::{Level, MAX_LINE};
 use crate::session::workerd::child;
 
 /// Whatever takes longer than this watches its sources itself, and does not end.
@@ -97,7 +97,7 @@ impl Built {
         &mut self,
         build: &Build,
         variables: &BTreeMap<String, String>,
-        tell: &(dyn Fn(Stream, &str) + Sync),
+        tell: &(dyn Fn(Level, &str) + Sync),
         go_on: &dyn Fn() -> bool,
     ) -> Result<(), String> {
         let seen = look(&build.watched);
@@ -114,11 +114,11 @@ impl Built {
 fn run(
     build: &Build,
     variables: &BTreeMap<String, String>,
-    tell: &(dyn Fn(Stream, &str) + Sync),
+    tell: &(dyn Fn(Level, &str) + Sync),
     go_on: &dyn Fn() -> bool,
 ) -> Result<(), String> {
     let Build { command, folder, .. } = build;
-    tell(Stream::Stdout, &format!("{TAG} {command}"));
+    tell(Level::Log, &format!("{TAG} {command}"));
     let failed = |error: io::Error| format!("`{command}` cannot be run in {}: {error}", folder.display());
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(command).env_clear().envs(variables).env(FOR.0, FOR.1).current_dir(folder);
@@ -134,8 +134,8 @@ fn run(
     let (out, err) = (process.stdout.take(), process.stderr.take());
     let deadline = Instant::now() + PATIENCE;
     let status = std::thread::scope(|scope| {
-        scope.spawn(|| out.map(|out| lines(out, |line| tell(Stream::Stdout, line))));
-        scope.spawn(|| err.map(|err| lines(err, |line| tell(Stream::Stderr, line))));
+        scope.spawn(|| out.map(|out| lines(out, |line| tell(Level::Log, line))));
+        scope.spawn(|| err.map(|err| lines(err, |line| tell(Level::Error, line))));
         let mut told_to_end = None;
         // The shell is not waited for until it has ended, so the group's number is its own.
         let status = child::wait(&mut process, || match told_to_end {
@@ -227,17 +227,16 @@ mod tests {
         fs::create_dir_all(root.join("src/node_modules")).unwrap();
         fs::write(root.join("src/a"), "1").unwrap();
         let told = Mutex::new(Vec::new());
-        let tell = |stream, line: &str| told.lock().unwrap().push((stream, line.to_owned()));
+        let tell = |level, line: &str| told.lock().unwrap().push((level, line.to_owned()));
         let variables = BTreeMap::from([("WHO".to_owned(), "me".to_owned())]);
         let mut built = Built::default();
         let mut renew = |command: &str| built.renew(&build(command, root), &variables, &tell, &|| true);
         let command = "echo $WHO for $WRANGLER_COMMAND; echo bad >&2; echo x > src/made; echo >> ran";
         renew(command).unwrap();
         let mut lines = std::mem::take(&mut *told.lock().unwrap());
-        lines[1..].sort_by_key(|(stream, _)| *stream == Stream::Stderr);
-        let text = |stream, line: &str| (stream, format!("[build] {line}"));
-        let wanted =
-            [text(Stream::Stdout, command), text(Stream::Stdout, "me for dev"), text(Stream::Stderr, "bad")];
+        lines[1..].sort_by_key(|(level, _)| *level);
+        let text = |level, line: &str| (level, format!("[build] {line}"));
+        let wanted = [text(Level::Log, command), text(Level::Log, "me for dev"), text(Level::Error, "bad")];
         assert_eq!(lines, wanted);
         // What it wrote itself among its sources is one more reason, and no more after that.
         let ran = || fs::read_to_string(root.join("ran")).unwrap().len();

@@ -28,7 +28,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::name::SessionName;
-use super::output::Stream;
+use super::output::Level;
 use super::project::{Position, Problem, Problems, Project, ProjectError, Var};
 use build::{Build, Built};
 use compile::{Failed, Output};
@@ -62,7 +62,7 @@ pub struct Loaded {
 }
 
 /// Takes the lines of commands that sources are made with.
-pub type Tell<'a> = &'a (dyn Fn(&SessionName, Stream, &str) + Sync);
+pub type Tell<'a> = &'a (dyn Fn(&SessionName, Level, &str) + Sync);
 
 /// Reads all configurations, without looking at the sources.
 ///
@@ -130,7 +130,7 @@ fn compile_all(
         all.iter().map(|one| lasting.builds.remove(&one.config.file).unwrap_or_default()).collect();
     let compile = |one: &Read, built: &mut Built| {
         if let Some(build) = &one.worker.build {
-            let tell = |stream, line: &str| tell(&one.worker.name, stream, line);
+            let tell = |level, line: &str| tell(&one.worker.name, level, line);
             built.renew(build, &request.variables, &tell, go_on).map_err(Failed::Build)?;
             main_is_there(one, build)?;
         }

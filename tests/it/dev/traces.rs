@@ -1,6 +1,6 @@
 //! What a worker writes of its errors names the files that its author has written.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{dev, fetch, folder, free_port, line};
 use crate::support::up::{Kept, Up};
@@ -80,6 +80,7 @@ async fn what_fails_at_its_first_start_is_shown_in_its_source_and_tried_again() 
 const UNCAUGHT: &str = r#"import { fail } from "./lib/deep";
 let asked = 0;
 const LIKE = "workerd/io/worker.c++:3042: info: uncaught exception; source = Uncaught; stack = Error: mine";
+const RECORD = JSON.stringify({ timestamp: "1", level: "info", source: "workerd/io/worker.c++:3042", message: "mine" });
 export default {
     async fetch(): Promise<Response> {
         if (asked++ === 0) {
@@ -87,9 +88,9 @@ export default {
             fail({ name: "me\nand more" });
         }
         console.error("stack: none");
-        console.error(` ${LIKE}`);
-        console.error("src/main.rs:7: info: built");
-        console.error("the end");
+        console.error(LIKE);
+        console.info(RECORD);
+        console.debug("the end");
         return Response.json({});
     },
     async scheduled(): Promise<void> {
@@ -99,46 +100,38 @@ export default {
 };
 "#;
 
-/// What is written to the two streams until a line has come from each, without those.
-async fn lines_until(up: &mut Up, out: &str, err: &str) -> (Vec<String>, Vec<String>) {
-    let (mut told, mut ended) = ([Vec::new(), Vec::new()], [false, false]);
-    while ended != [true, true] {
-        let event = up.event("output").await;
-        let (line, stream) = (event["line"].as_str().unwrap(), usize::from(event["stream"] == "stderr"));
-        if line == [out, err][stream] {
-            ended[stream] = true;
-        } else {
-            told[stream].push(line.to_owned());
-        }
-    }
-    told.into()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_error_that_nobody_catches_is_shown_once_with_its_sources() {
     let files = [("wrangler.jsonc", CONFIG), ("src/index.ts", UNCAUGHT), ("src/lib/deep.ts", DEEP)];
     let mut up = dev(&files, &[]).await;
     assert_eq!(up.fetch().await, "Internal Server Error");
     assert_eq!(fetch(&up).await, json!({}));
+    // What looks like workerd's own is the worker's.
     let like = "workerd/io/worker.c++:3042: info: uncaught exception; source = Uncaught; stack = Error: mine";
-    // What looks like workerd's own is the worker's on the other stream, and where it stands elsewhere in its line.
-    let (_, told) = lines_until(&mut up, like, "the end").await;
+    let record = json!({ "timestamp": "1", "level": "info", "source": "workerd/io/worker.c++:3042", "message": "mine" });
     let wanted = [
-        "Uncaught RangeError: too far: me",
-        "and more",
-        "    at fail (src/lib/deep.ts:6:11)",
-        "    at Object.fetch (src/index.ts:8:13)",
-        "stack: none",
-        &format!(" {like}"),
-        "src/main.rs:7: info: built",
+        ("log", like),
+        ("error", "Uncaught RangeError: too far: me"),
+        ("error", "and more"),
+        ("error", "    at fail (src/lib/deep.ts:6:11)"),
+        ("error", "    at Object.fetch (src/index.ts:9:13)"),
+        ("error", "stack: none"),
+        ("error", like),
     ];
-    assert_eq!(told, wanted);
+    for wanted in wanted {
+        let event = up.event("output").await;
+        assert_eq!((event["level"].as_str().unwrap(), event["line"].as_str().unwrap()), wanted);
+    }
+    let event = up.event("output").await;
+    let told: Value = serde_json::from_str(event["line"].as_str().unwrap()).unwrap();
+    assert_eq!((&event["level"], told), (&json!("info"), record));
+    assert_eq!(up.event("output").await["level"], json!("debug"));
 
     let (code, fired, said) = up.ask(&["fire", "site", "cron", "* * * * *", "--json"]).await;
     assert_eq!((code, &fired["outcome"]), (1, &json!("exception")), "{said}");
     assert_eq!(line(&mut up, "").await, "Uncaught RangeError: too far: cron");
     assert_eq!(line(&mut up, "").await, "    at fail (src/lib/deep.ts:6:11)");
-    assert_eq!(line(&mut up, "").await, "    at Object.scheduled (src/index.ts:18:9)");
+    assert_eq!(line(&mut up, "").await, "    at Object.scheduled (src/index.ts:19:9)");
 }
 
 const PROJECT: &str = r#"

@@ -56,7 +56,7 @@ impl SessionSink for Generations {
 struct Silent;
 
 impl jackfield::session::OutputSink for Silent {
-    fn line(&self, session: &SessionName, _: jackfield::session::Stream, line: &str) {
+    fn line(&self, session: &SessionName, _: jackfield::session::Level, line: &str) {
         if std::env::var_os("JACKFIELD_TEST_OUTPUT").is_some() {
             eprintln!("{session} | {line}");
         }

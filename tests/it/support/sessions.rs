@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use jackfield::session::{
-    Drain, Generation, Host, OutputSink, Project, RuntimeDir, SessionName, SessionSink, SessionState,
-    Sessions, StartFailures, Stream, Times,
+    Drain, Generation, Host, Level, OutputSink, Project, RuntimeDir, SessionName, SessionSink, SessionState,
+    Sessions, StartFailures, Times,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -57,9 +57,9 @@ impl SessionSink for Journal<(SessionName, SessionState)> {
     }
 }
 
-impl OutputSink for Journal<(SessionName, Stream, String)> {
-    fn line(&self, session: &SessionName, stream: Stream, line: &str) {
-        self.push((session.clone(), stream, line.to_owned()));
+impl OutputSink for Journal<(SessionName, Level, String)> {
+    fn line(&self, session: &SessionName, level: Level, line: &str) {
+        self.push((session.clone(), level, line.to_owned()));
     }
 }
 
@@ -80,7 +80,7 @@ pub struct Bench {
     pub folder: tempfile::TempDir,
     pub runtime: Arc<RuntimeDir>,
     pub states: Arc<Journal<(SessionName, SessionState)>>,
-    pub output: Arc<Journal<(SessionName, Stream, String)>>,
+    pub output: Arc<Journal<(SessionName, Level, String)>>,
     pub gate: Arc<Gate>,
 }
 

@@ -1,46 +1,55 @@
-//! What workerd writes when it is verbose, read line by line.
+//! What workerd says of itself, read.
+
+use crate::session::output::Level;
+
+/// How V8 begins the lines below a message.
+const FRAME: &str = "    at ";
 
 #[derive(Debug)]
-pub(super) enum Record<'a> {
+pub(super) enum Said<'a> {
     /// An error with its stack, or anything else that was thrown.
     Thrown { text: &'a str, repeated: bool },
-    /// An error that an event has failed of, with its stack: the same again where somebody hears of the event's end.
+    /// An error that an event has failed of, or what it left behind, with its stack: the same again where somebody hears
+    /// of the event's end.
     Failed(&'a str),
     /// An exception as workerd hands it on.
     Repeated(&'a str),
     /// The same where a request has failed of it.
     Answered(&'a str),
-    /// Anything else that is said of how workerd does.
-    Other(&'a str),
+    /// How it does.
+    Bookkeeping,
+    /// It warns or complains.
+    Other,
 }
 
-/// What workerd says, unless it warns or complains.
-pub(super) fn record(line: &str) -> Option<Record<'_>> {
-    let text = behind_place(line)?;
-    if let Some(text) = text.strip_prefix("error: Uncaught exception: ") {
-        return Some(Record::Answered(text));
+impl<'a> Said<'a> {
+    pub(super) fn read(level: Level, text: &'a str) -> Self {
+        if let (Level::Error, Some(text)) = (level, text.strip_prefix("Uncaught exception: ")) {
+            return Self::Answered(text);
+        }
+        if matches!(level, Level::Warn | Level::Error) {
+            return Self::Other;
+        }
+        let Some(said) = text.strip_prefix("uncaught exception; ") else { return Self::Bookkeeping };
+        // That of an event handler or of `reportError()`: it goes no further.
+        if let Some(text) = said.strip_prefix("desc = ") {
+            return Self::Thrown { text, repeated: true };
+        }
+        if let Some(text) = said.strip_prefix("exception = ") {
+            return Self::Repeated(text);
+        }
+        let told = said.strip_prefix("source = Uncaught").and_then(|said| said.split_once("; "));
+        let Some((place, told)) = told else { return Self::Bookkeeping };
+        match told.strip_prefix("stack = ").or(told.strip_prefix("exception = ")) {
+            Some(text) if behind_place(text).is_some() => Self::Repeated(text),
+            Some(text) if ["", " (in promise)"].contains(&place) => Self::Thrown { text, repeated: false },
+            Some(text) => Self::Failed(text),
+            None => Self::Bookkeeping,
+        }
     }
-    let text = text.strip_prefix("info: ")?;
-    let said = text.strip_prefix("uncaught exception; ").unwrap_or(text);
-    // That of an event handler or of `reportError()`: it goes no further.
-    if let Some(text) = said.strip_prefix("desc = ") {
-        return Some(Record::Thrown { text, repeated: true });
-    }
-    if let Some(text) = said.strip_prefix("exception = ") {
-        return Some(Record::Repeated(text));
-    }
-    let told = said.strip_prefix("source = Uncaught").and_then(|said| said.split_once("; "));
-    let Some((place, told)) = told else { return Some(Record::Other(text)) };
-    Some(match told.strip_prefix("stack = ").or(told.strip_prefix("exception = ")) {
-        Some(text) if behind_place(text).is_some() => Record::Repeated(text),
-        Some(text) if place == " (in response)" => Record::Failed(text),
-        Some(text) => Record::Thrown { text, repeated: false },
-        None => Record::Other(text),
-    })
 }
 
-/// What follows `FILE:LINE: `, where the file is one of workerd's. A worker that says the same of such a file is not
-/// told from it.
+/// What follows `FILE:LINE: `, where the file is one of workerd's.
 fn behind_place(text: &str) -> Option<&str> {
     let (file, rest) = text.split_once(':')?;
     let is_ours = ["workerd/", "kj/", "capnp/", "rust/"].iter().any(|folder| file.starts_with(folder));
@@ -69,8 +78,18 @@ pub(super) fn message(text: &str) -> &str {
     }
 }
 
+/// Without the lines at its end that say where in a script, or in workerd.
+pub(super) fn without_stack(mut text: &str) -> &str {
+    while let Some((rest, line)) = text.rsplit_once('\n')
+        && (line.starts_with(FRAME) || is_addresses(line))
+    {
+        text = rest;
+    }
+    text
+}
+
 /// `stack: /usr/bin/workerd@3f68b70 7f2b096cc`; `remote:` the same of another process.
-pub(super) fn is_addresses(line: &str) -> bool {
+fn is_addresses(line: &str) -> bool {
     let addresses = line.strip_prefix("stack: ").or(line.strip_prefix("remote: "));
     let last = addresses.and_then(|addresses| addresses.rsplit([' ', '@']).next());
     last.is_some_and(|last| {
