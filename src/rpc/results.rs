@@ -74,10 +74,19 @@ impl Engine {
         }
         if let Some(answer) = self.answer(asker) {
             answer.result_exports = exported(&descriptors);
-            answer.led = led;
             answer.own = own;
         }
+        self.lead_along(asker, led);
         descriptors
+    }
+
+    /// From now on calls along an answer go there. Takes the references.
+    fn lead_along(&mut self, asker: Asker, led: Vec<(Transform, u32)>) {
+        let before = match self.answer(asker) {
+            Some(answer) => std::mem::replace(&mut answer.led, led),
+            None => led,
+        };
+        before.into_iter().for_each(|(_, cap)| self.release_cap(cap));
     }
 
     /// The ways that calls at `path` of an answer take when they have come back from the first: by the other tail
@@ -117,7 +126,7 @@ impl Engine {
         mut caps: CapList,
     ) {
         if let Outcome::Results(payload) = outcome
-            && !called.is_empty()
+            && caps.iter().any(Option::is_some)
         {
             self.hold_back((HOST, id), from, called, frame, payload, &mut caps);
         }
@@ -137,7 +146,7 @@ impl Engine {
     }
 
     /// Puts an embargo on capabilities of an answer to the host that live neither with the peer that answers nor
-    /// anywhere its earlier calls have got to yet.
+    /// anywhere its earlier calls have got to yet. Calls along the answer that the host makes from now on go there too.
     fn hold_back(
         &mut self,
         asker: Asker,
@@ -150,23 +159,27 @@ impl Engine {
         let tail = self.answer(asker).and_then(|answer| answer.tails.first().copied());
         let answers = if tail.is_some() { None } else { from.map(|(conn, _)| conn) };
         let Some((conn, question)) = tail.or(from) else { return };
-        let mut led = Vec::new();
+        let mut third = Vec::new();
         for (path, index) in payload.capabilities(frame) {
             let Some(Some(slot)) = caps.get_mut(index as usize) else { continue };
             let back = leads_back(payload, frame, index);
-            let answers = answers.filter(|_| !back);
-            if !called.contains(&path) || !self.is_third(*slot, HOST, answers) {
+            if !self.is_third(*slot, HOST, answers.filter(|_| !back)) {
                 continue;
             }
-            let target = Target::Answer { question, path: path.clone() };
-            let then = self.further_ways(asker, from.filter(|_| back), &path);
-            let embargo = self.embargo(*slot, conn, &target, then);
-            self.release_cap(std::mem::replace(slot, embargo));
-            led.push((path, self.retain_cap(embargo)));
+            if called.contains(&path) {
+                let target = Target::Answer { question, path: path.clone() };
+                let then = self.further_ways(asker, from.filter(|_| back), &path);
+                let embargo = self.embargo(*slot, conn, &target, then);
+                self.release_cap(std::mem::replace(slot, embargo));
+            }
+            third.push((path, index));
         }
-        if let Some(answer) = self.answer(asker) {
-            answer.led = led;
-        }
+        let now = |(path, index): (Transform, u32)| {
+            let cap = caps.get(index as usize).copied().flatten()?;
+            Some((path, self.retain_cap(cap)))
+        };
+        let led = third.into_iter().filter_map(now).collect();
+        self.lead_along(asker, led);
     }
 }
 

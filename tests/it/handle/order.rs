@@ -61,6 +61,27 @@ async fn calls_that_go_to_a_third_are_not_overtaken() {
     }
 }
 
+/// As it happens to any that the task has not come to when the answer arrives.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stub_that_is_first_used_after_the_answer_is_not_overtaken() {
+    let rig = Rig::start().await;
+    let (third, _told) = connect(&rig.peer);
+    let made = soon(third.bootstrap().call(TARGET, CALL, ask("counter", b"", None))).await.unwrap();
+    let counter = made.stub(PIPELINE).unwrap();
+    let far = rig.line.bootstrap();
+    let returned = far.start(TARGET, CALL, ask("return", b"", Some(&counter))).await.unwrap();
+    let along = returned.pipeline(PIPELINE);
+    let settled = soon(returned).await.unwrap().stub(PIPELINE).unwrap();
+    let mut answers = Vec::new();
+    for _ in 0..ALONG {
+        answers.push(along.start(TARGET, CALL, ask("inc", b"", None)).await.unwrap());
+        answers.push(settled.start(TARGET, CALL, ask("inc", b"", None)).await.unwrap());
+    }
+    for (n, answer) in (1..).zip(answers) {
+        assert_eq!(bytes(&soon(answer).await.unwrap()), [n]);
+    }
+}
+
 /// A handler says what its answer will have before it answers: calls that wait for it go on, in order, and those for
 /// something else in the answer stay.
 #[tokio::test(flavor = "multi_thread")]
