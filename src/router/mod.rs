@@ -2,6 +2,7 @@
 
 pub mod change;
 mod directory;
+mod draft;
 mod failures;
 mod handler;
 mod hosts;

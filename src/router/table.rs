@@ -10,7 +10,8 @@ use std::time::{Duration, Instant, SystemTime};
 use arc_swap::{ArcSwap, Guard};
 use tokio::sync::watch;
 
-use super::change::{Change, ChangeError, Draft};
+use super::change::{Change, ChangeError};
+use super::draft::Draft;
 use super::link::{Link, LinkName, Revision};
 use super::origin::Origin;
 use super::rule::Choice;

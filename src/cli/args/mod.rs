@@ -1,7 +1,10 @@
 //! The command line as it is typed. [`settings`](super::settings) makes sense of it.
 
+mod asking;
+
 use std::path::PathBuf;
 
+pub(super) use asking::{CallArgs, FetchArgs, FireArgs, Fired, GetArgs, ReachArgs};
 use clap::{Parser, Subcommand};
 
 /// The port of browsers, for daemons that start by themselves too.
@@ -288,128 +291,6 @@ pub(super) struct FakeArgs {
     pub(super) wait: bool,
     #[command(flatten)]
     pub(super) output: OutputArgs,
-}
-
-/// Whom a command speaks to, and how it gets there.
-#[derive(Debug, clap::Args)]
-pub(super) struct ReachArgs {
-    /// Speak to the debug port that listens there, like 127.0.0.1:9230 or unix:/PATH, instead of to
-    /// the running sessions of the project
-    #[arg(long, value_name = "ADDR")]
-    pub(super) at: Option<String>,
-    /// The unique key of the class, to find its objects by name at --at
-    #[arg(long, value_name = "KEY", requires = "at")]
-    pub(super) unique_key: Option<String>,
-    /// What the worker finds as ctx.props; a JSON object
-    #[arg(long, value_name = "JSON")]
-    pub(super) props: Option<String>,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct CallArgs {
-    /// SERVICE, SERVICE#ENTRYPOINT, or SERVICE#CLASS/name:ROOM (id:HEX, str:PLAIN) for a Durable
-    /// Object
-    pub(super) target: String,
-    /// The method; `obj.deep.method` for one of an object that it has
-    pub(super) method: String,
-    /// JSON, or a value's textual form, like '["date",0]' or '["bytes","AAE="]'; @FILE and - for what
-    /// is in a file or comes in
-    #[arg(value_name = "ARG", allow_negative_numbers = true)]
-    pub(super) arguments: Vec<String>,
-    /// The result in its textual form, which is JSON
-    #[arg(long)]
-    pub(super) json: bool,
-    #[command(flatten)]
-    pub(super) reach: ReachArgs,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct GetArgs {
-    /// SERVICE, SERVICE#ENTRYPOINT, or SERVICE#CLASS/name:ROOM (id:HEX, str:PLAIN) for a Durable
-    /// Object
-    pub(super) target: String,
-    /// The property, like `version` or `config.limits`
-    pub(super) path: String,
-    /// The value in its textual form, which is JSON
-    #[arg(long)]
-    pub(super) json: bool,
-    #[command(flatten)]
-    pub(super) reach: ReachArgs,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct FetchArgs {
-    /// SERVICE, SERVICE#ENTRYPOINT, or SERVICE#CLASS/name:ROOM (id:HEX, str:PLAIN) for a Durable
-    /// Object
-    pub(super) target: String,
-    /// A whole URL as the worker shall see it, or a path
-    pub(super) url: String,
-    /// The method [default: GET, or POST with a body]
-    #[arg(short = 'X', long = "request", value_name = "METHOD")]
-    pub(super) method: Option<String>,
-    /// A header, `Name: value`; may be repeated
-    #[arg(short = 'H', long = "header", value_name = "HEADER")]
-    pub(super) headers: Vec<String>,
-    /// A body as of a form, or what is in @FILE without its line ends (@- for standard input); several
-    /// are joined by &
-    #[arg(short = 'd', long, value_name = "DATA", conflicts_with = "data_binary")]
-    pub(super) data: Vec<String>,
-    /// A body as it is, or @FILE, sent as it is read
-    #[arg(long, value_name = "DATA")]
-    pub(super) data_binary: Option<String>,
-    /// What the worker finds as request.cf
-    #[arg(long, value_name = "JSON")]
-    pub(super) cf: Option<String>,
-    /// Show the head of the answer, too
-    #[arg(short, long)]
-    pub(super) include: bool,
-    /// Exit with 1 if the status is 400 or more
-    #[arg(long)]
-    pub(super) fail: bool,
-    /// Write the body there
-    #[arg(short, long, value_name = "PATH")]
-    pub(super) output: Option<PathBuf>,
-    /// Write each part of the body as it arrives
-    #[arg(short = 'N', long)]
-    pub(super) no_buffer: bool,
-    /// The answer as one JSON object: status, headers, body (body_hex if it is no text)
-    #[arg(long, conflicts_with_all = ["include", "output", "no_buffer"])]
-    pub(super) json: bool,
-    #[command(flatten)]
-    pub(super) reach: ReachArgs,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct FireArgs {
-    /// A session that jackfield runs itself (`up`, `dev`)
-    pub(super) session: String,
-    #[command(subcommand)]
-    pub(super) what: Fired,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum Fired {
-    /// Call its scheduled handler
-    Cron {
-        /// The schedule as the handler sees it, like '*/5 * * * *'
-        #[arg(value_name = "EXPR")]
-        expression: String,
-        /// When it was due, like 2026-11-01T12:00:00Z [default: now]
-        #[arg(long)]
-        time: Option<String>,
-        #[command(flatten)]
-        output: OutputArgs,
-    },
-    /// Call its queue handler, with one batch
-    Queue {
-        /// The queue
-        name: String,
-        /// A message each: JSON, or else a text
-        #[arg(value_name = "BODY", required = true, allow_negative_numbers = true)]
-        bodies: Vec<String>,
-        #[command(flatten)]
-        output: OutputArgs,
-    },
 }
 
 impl Args {

@@ -3,6 +3,9 @@
 //! Whoever can reach a socket in here has total power over the sessions, so the folder is ours alone (owner, mode,
 //! no symbolic link) or it is not used. Only the holder of the lock removes anything.
 
+mod error;
+mod held;
+
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -16,6 +19,10 @@ use sha2::{Digest, Sha256};
 use super::name::SessionName;
 use super::orphans::{self, Identity};
 use super::private_folder::{make_private, take_lock};
+pub use error::RuntimeDirError;
+pub(super) use error::failed;
+pub use held::Held;
+use held::{is_held, is_view_name};
 
 /// Overrides where the folders of all projects lie.
 pub const BASE_VARIABLE: &str = "JACKFIELD_RUNTIME_DIR";
@@ -38,62 +45,6 @@ pub struct RuntimeDir {
     lock: File,
     children: Mutex<Vec<Identity>>,
     cf_header: String,
-}
-
-/// Why the folder cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum RuntimeDirError {
-    /// Somebody else could reach into it.
-    #[error("{} is not safe for sockets: {why}; {hint}, or set {BASE_VARIABLE} to a folder of your own", folder.display())]
-    Unsafe {
-        /// The folder.
-        folder: PathBuf,
-        /// What is wrong with it.
-        why: String,
-        /// What puts it right.
-        hint: String,
-    },
-    /// A socket in it could not be bound.
-    #[error(
-        "{} is too long for sockets ({length} bytes with the longest name, {MAX_SOCKET_PATH} are allowed); set {BASE_VARIABLE} to a shorter folder, such as /tmp/jf",
-        folder.display()
-    )]
-    TooLong {
-        /// The folder.
-        folder: PathBuf,
-        /// With the longest name.
-        length: usize,
-    },
-    /// Another process runs this project.
-    #[error("jackfield already runs for {} (process {owner}); stop it with `jackfield down`, or use another project file", project.display())]
-    Held {
-        /// The project file.
-        project: PathBuf,
-        /// Its process, as it wrote it.
-        owner: String,
-    },
-    /// An orphan of an earlier run does not end.
-    #[error(
-        "process {pid}, left by a run that was killed, does not end; end it by hand (`kill -9 {pid}`) and start again"
-    )]
-    Orphan {
-        /// The orphan.
-        pid: i32,
-    },
-    /// The system refused something.
-    #[error("cannot {action} {}: {source}", path.display())]
-    Io {
-        /// What was attempted.
-        action: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-}
-
-pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RuntimeDirError {
-    move |source| RuntimeDirError::Io { action, path: path.to_owned(), source }
 }
 
 impl RuntimeDir {
@@ -285,42 +236,6 @@ impl Drop for RuntimeDir {
         }
         let _ = rustix::fs::flock(&self.lock, FlockOperation::Unlock);
     }
-}
-
-/// What a command keeps that runs in a registry of its own: as long as it is there, the next owner of the private folder
-/// leaves that registry where it is, if the one before was killed.
-#[derive(Debug)]
-pub struct Held {
-    /// Locked, and never handed to a child.
-    _folder: File,
-}
-
-impl Held {
-    /// Takes hold of a registry.
-    ///
-    /// # Errors
-    /// It is not there.
-    pub fn of(view: &Path) -> io::Result<Self> {
-        let folder = File::open(view)?;
-        rustix::fs::flock(&folder, FlockOperation::NonBlockingLockShared)?;
-        Ok(Self { _folder: folder })
-    }
-}
-
-/// Whether a command runs that takes the folder for its registry. The lock goes with that command, however it ends.
-fn is_held(path: &Path) -> bool {
-    let is_folder = path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
-    let locked = || {
-        let folder = File::open(path).ok()?;
-        rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive).err()
-    };
-    is_folder && is_view_name(path) && locked() == Some(rustix::io::Errno::WOULDBLOCK)
-}
-
-fn is_view_name(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let digits = name.strip_prefix(VIEW).unwrap_or_default();
-    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Where the folders of all projects lie. `XDG_RUNTIME_DIR` counts only if it is there and ours: after `su` it often

@@ -1,80 +1,25 @@
 //! What all callers' engines share: the links, the idle upstream connections, and who has to be told of changes.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+mod guards;
+mod settings;
 
-use futures::task::AtomicWaker;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use slab::Slab;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::pool::Pool;
-use super::trace::TraceFile;
 use crate::router::failures::{Failure, Failures};
 use crate::router::{Link, LinkName, Links, Revision, Route};
-use crate::rpc::{Budget, FastMap, Limits};
+use crate::rpc::FastMap;
 use crate::session::{Generation, SessionName};
-
-/// How the faces behave.
-#[derive(Clone)]
-pub struct Settings {
-    /// What one peer may make us keep.
-    pub limits: Limits,
-    /// Bytes that all of them may.
-    pub budget: Arc<Budget>,
-    /// How long an event waits for its target. A worker starts in a few tens of milliseconds, a large project in a
-    /// second or two; somebody who waits longer than this wants to know why.
-    pub park_for: Duration,
-    /// Where every frame is shown.
-    pub trace: Option<Arc<TraceFile>>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings {
-            limits: Limits::default(),
-            budget: Budget::new(Budget::DEFAULT_BYTES),
-            park_for: Duration::from_secs(10),
-            trace: None,
-        }
-    }
-}
-
-/// Events since the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Events that began.
-    pub began: u64,
-    /// Of those, events that had to wait for their target.
-    pub parked: u64,
-    /// Events that were not served: no target in time, or no such link.
-    pub failed: u64,
-    /// Events that were delivered, and whose target's connection ended before they were answered: they failed as
-    /// retryable. Not RPC events that had been answered, whatever their callers still held of them. The answer of a
-    /// fetch ends with its body, or with its WebSocket.
-    pub broken: u64,
-    /// Events that `--cut` broke, likewise.
-    pub cut: u64,
-}
-
-#[derive(Default)]
-struct Counters {
-    began: AtomicU64,
-    parked: AtomicU64,
-    failed: AtomicU64,
-    broken: AtomicU64,
-    cut: AtomicU64,
-}
-
-/// The first event that a caller sent to a link's new target, when it was handed to it.
-#[derive(Debug, Clone, Copy)]
-pub struct FirstEvent {
-    /// Since the target was published: how long the caller took to send something is in it.
-    pub since_published: Duration,
-    /// Since the event reached us.
-    pub since_began: Duration,
-}
+use guards::Held;
+pub(in crate::router) use guards::{Cuttable, Ticket, Waits};
+pub(super) use guards::{Mailbox, Membership};
+use settings::Counters;
+pub use settings::{Counts, FirstEvent, Settings};
 
 /// See the module's text.
 pub struct Shared {
@@ -354,93 +299,6 @@ impl Shared {
             (false, None) => format!("`jackfield explain {link}` tells more"),
         };
         format!("{what} Make sure it is running: {why} (waited {waited} s; {advice}).")
-    }
-}
-
-/// Counts one event as waiting until it is dropped.
-pub(in crate::router) struct Waits {
-    shared: Arc<Shared>,
-    link: LinkName,
-}
-
-impl Drop for Waits {
-    fn drop(&mut self) {
-        let mut waiting = self.shared.lock_waiting();
-        if let Some(count) = waiting.get_mut(&self.link) {
-            *count -= 1;
-            if *count == 0 {
-                waiting.remove(&self.link);
-            }
-        }
-    }
-}
-
-/// What a caller's engine is told from other threads.
-#[derive(Default)]
-pub(super) struct Mailbox {
-    pub waker: AtomicWaker,
-    /// Links whose leases from before a revision have to break. Bounded by the operator's commands.
-    pub cuts: Mutex<Vec<(LinkName, Revision)>>,
-}
-
-/// A caller's place among those who are told.
-pub(super) struct Membership {
-    shared: Arc<Shared>,
-    key: usize,
-    pub mailbox: Arc<Mailbox>,
-}
-
-impl Drop for Membership {
-    fn drop(&mut self) {
-        self.shared.lock_callers().try_remove(self.key);
-    }
-}
-
-/// What a lease is counted under.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Held {
-    link: LinkName,
-    revision: Revision,
-    session: SessionName,
-    number: u64,
-}
-
-/// Counts one lease, or one HTTP event, as held until it is dropped.
-pub(in crate::router) struct Ticket {
-    shared: Arc<Shared>,
-    held: Arc<Held>,
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        let mut leases = self.shared.lock_leases();
-        if let Some(count) = leases.get_mut(&self.held) {
-            *count -= 1;
-            if *count == 0 {
-                leases.remove(&self.held);
-            }
-        }
-        drop(leases);
-        self.shared.lease_returned.notify_waiters();
-    }
-}
-
-/// The token of an HTTP event, known to [`Shared::cut`] until this is dropped.
-pub(in crate::router) struct Cuttable {
-    shared: Arc<Shared>,
-    key: usize,
-    token: CancellationToken,
-}
-
-impl Cuttable {
-    pub fn token(&self) -> &CancellationToken {
-        &self.token
-    }
-}
-
-impl Drop for Cuttable {
-    fn drop(&mut self) {
-        self.shared.lock_cuttable().try_remove(self.key);
     }
 }
 
