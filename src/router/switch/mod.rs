@@ -4,6 +4,7 @@
 //! gets objects of ours (a debug port, entrypoints, actors) that never resolve further; a `startEvent` on one is
 //! forwarded, as it came, to the target that its link has at that moment.
 
+mod answered;
 mod ask;
 mod caller;
 mod lease;
