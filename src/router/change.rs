@@ -30,7 +30,7 @@ pub enum Change {
         link: LinkName,
         /// Where to.
         target: Target,
-        /// See [`Link::accepts_props`].
+        /// See [`super::Link::accepts_props`].
         accepts_props: bool,
     },
     /// Makes a link to what the rules take for the session of the target's name, now and whenever sessions come and go.
