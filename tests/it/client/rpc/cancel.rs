@@ -199,15 +199,19 @@ async fn ten_thousand_calls_leave_nothing() {
         let main = api.main();
         round(&main, 500).await;
         idle(&api).await;
-        let before = (api.session.connection().sizes().await.unwrap(), resident());
-        for _ in 0..20 {
-            round(&main, 500).await;
+        let before = api.session.connection().sizes().await.unwrap();
+        // What an allocator keeps of a burst it keeps once; what is lost with each call is lost again and again.
+        let mut grown = Vec::new();
+        while grown.last().is_none_or(|more| *more > 4 << 20) {
+            assert!(grown.len() < 5, "bytes more after each ten thousand calls: {grown:?}");
+            let resident_before = resident();
+            for _ in 0..20 {
+                round(&main, 500).await;
+            }
+            idle(&api).await;
+            assert_eq!(before, api.session.connection().sizes().await.unwrap());
+            grown.push(resident().saturating_sub(resident_before));
         }
-        idle(&api).await;
-        let after = (api.session.connection().sizes().await.unwrap(), resident());
-        assert_eq!(before.0, after.0);
-        let more = after.1.saturating_sub(before.1);
-        assert!(more < 16 << 20, "{more} bytes more than before");
         let inventory = soon(async {
             loop {
                 let inventory = api.session.peer().inventory().await.unwrap();
