@@ -5,13 +5,20 @@
 )]
 
 use std::io;
+#[cfg(target_os = "linux")]
+use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
+
+#[cfg(target_os = "linux")]
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+#[cfg(target_os = "linux")]
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 /// How long a fresh executable may stay busy.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// Between two looks at a child.
+/// Between two looks at a child; the longest is that between two questions whether to go on, too.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
@@ -37,9 +44,8 @@ pub(in crate::session) fn wait(
     child: &mut Child,
     mut go_on: impl FnMut() -> bool,
 ) -> io::Result<Option<ExitStatus>> {
-    // Short processes are noticed at once and long ones watched at leisure: an end is noticed late by a sixteenth of the
-    // time at most. A thread that waits would need the child's pid to kill it, which by then may be another's.
-    let began = Instant::now();
+    // A thread that waits would need the child's pid to kill it, which by then may be another's.
+    let end = End::of(child);
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
@@ -49,6 +55,39 @@ pub(in crate::session) fn wait(
             child.wait()?;
             return Ok(None);
         }
-        std::thread::sleep((began.elapsed() / 16).clamp(SHORTEST_PAUSE, LONGEST_PAUSE));
+        end.wait_for();
+    }
+}
+
+/// The end of a child that was not waited for yet.
+struct End {
+    began: Instant,
+    #[cfg(target_os = "linux")]
+    handle: Option<OwnedFd>,
+}
+
+impl End {
+    fn of(child: &Child) -> Self {
+        #[cfg(not(target_os = "linux"))]
+        let _ = child;
+        Self {
+            began: Instant::now(),
+            // Kernels before 5.3 have no handles.
+            #[cfg(target_os = "linux")]
+            handle: pidfd_open(Pid::from_child(child), PidfdFlags::empty()).ok(),
+        }
+    }
+
+    /// Returns when the child has ended, or after a while.
+    fn wait_for(&self) {
+        #[cfg(target_os = "linux")]
+        if let (Some(handle), Ok(pause)) = (&self.handle, Timespec::try_from(LONGEST_PAUSE))
+            && poll(&mut [PollFd::new(handle, PollFlags::IN)], Some(&pause)).is_ok()
+        {
+            return;
+        }
+        // Short processes are noticed at once and long ones watched at leisure: an end is noticed late by a sixteenth of
+        // the time at most.
+        std::thread::sleep((self.began.elapsed() / 16).clamp(SHORTEST_PAUSE, LONGEST_PAUSE));
     }
 }
