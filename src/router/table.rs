@@ -18,7 +18,9 @@ use super::rule::Choice;
 use crate::net::Endpoint;
 use crate::rpc::FastMap;
 use crate::session::project::Storage;
-use crate::session::{Exports, Generation, Nearest, Release, SessionName, SessionSink, SessionState};
+use crate::session::{
+    Exports, Generation, Nearest, Release, SessionName, SessionSink, SessionState, is_seen_alive,
+};
 
 /// A Durable Object class that actor links may point at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,8 +95,7 @@ struct Doubt {
     since: Instant,
 }
 
-/// How long events wait for news of a generation in doubt. The end of a process is known within a few milliseconds;
-/// one that only lost a connection is trusted again before anybody has noticed.
+/// How long events wait for news of a generation in doubt. The end of a process is known within a few milliseconds.
 pub(super) const DOUBT_FOR: Duration = Duration::from_millis(100);
 
 /// Where an event on a link goes at this moment.
@@ -339,12 +340,13 @@ impl Links {
     }
 
     /// A connection to that generation was lost, though it is up as far as we were told: new events wait for news of it,
-    /// for a moment.
+    /// for a moment. Not if its process is seen to live: workerd closes a caller's connection without an answer where a
+    /// worker fails because another has gone, and there are no news to come then.
     pub(super) fn doubt(&self, generation: &Generation) {
         let concerns = |snapshot: &Snapshot| {
             snapshot.is_newest(&generation.session, generation.number) && !snapshot.is_doubted(generation)
         };
-        if !concerns(&self.load()) {
+        if !concerns(&self.load()) || is_seen_alive(generation.pid) {
             return;
         }
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -415,7 +417,8 @@ mod tests {
         Arc::new(Generation {
             session: "api".parse().unwrap(),
             number,
-            pid: 1,
+            // Nobody's.
+            pid: 0,
             release: None,
             debug_port: PathBuf::new().into(),
             services: Services::alike(String::new()),
@@ -433,6 +436,10 @@ mod tests {
         links.change(vec![define], None).unwrap();
         let is_ready = || matches!(links.load().route(&LinkName::direct(name.clone())), Route::Ready(..));
         let (first, second) = (up(1), up(2));
+        let alive = Generation { pid: std::process::id(), ..Generation::clone(&first) };
+        links.publish(&name, SessionState::Up(Arc::new(alive.clone())));
+        links.doubt(&alive);
+        assert_eq!(is_ready(), cfg!(target_os = "linux"), "its process is seen to live");
         links.publish(&name, SessionState::Up(first.clone()));
         links.doubt(&first);
         links.doubt(&first);

@@ -50,4 +50,4 @@ pub use source_map::SourceMap;
 pub use state::{Generation, Services, SessionSink, SessionState};
 pub use supervisor::{Applied, Drain, Sessions, StartFailures};
 pub use survey::{SurveyError, survey};
-pub use vital::{Process, ended, is_stopped};
+pub use vital::{Process, ended, is_seen_alive, is_stopped};

@@ -97,6 +97,15 @@ pub fn is_stopped(pid: u32) -> bool {
     stat.is_ok_and(|stat| stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T')))
 }
 
+/// Whether a process is seen to live, where the system tells at once.
+///
+/// One that ends loses its memory first, and what it runs with it; only then are its sockets closed. So whoever sees a
+/// connection closed, and this process live, knows that it was not for its end.
+pub fn is_seen_alive(pid: u32) -> bool {
+    // Elsewhere it takes another process to ask, which is longer than events should wait.
+    cfg!(target_os = "linux") && std::fs::read_link(format!("/proc/{pid}/exe")).is_ok()
+}
+
 async fn gone(process: Option<&Identity>) {
     let Some(identity) = process else { return std::future::pending().await };
     loop {
@@ -168,6 +177,21 @@ mod tests {
         child.start_kill().unwrap();
         child.wait().await.unwrap();
         assert!(!is_stopped(number));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_process_whose_sockets_are_closed_by_its_end_is_not_seen_alive() {
+        use std::io::Read;
+
+        // The child's end of the pipe is closed by its end alone.
+        let (mut end, inherited) = std::io::pipe().unwrap();
+        let mut child = std::process::Command::new("sleep").arg("60").stdout(inherited).spawn().unwrap();
+        assert!(is_seen_alive(child.id()) && !is_seen_alive(0));
+        child.kill().unwrap();
+        assert_eq!(end.read(&mut [0]).unwrap(), 0);
+        assert!(!is_seen_alive(child.id()), "it was not waited for, and still has its number");
+        child.wait().unwrap();
     }
 
     #[tokio::test]
