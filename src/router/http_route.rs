@@ -17,7 +17,7 @@ use super::link::{Link, LinkName, Target};
 use super::spelling::{Meant, Spelling};
 use super::switch::{Cuttable, Shared, Ticket, Waits};
 use super::table::{Route, Snapshot};
-use crate::session::Generation;
+use crate::session::{Generation, is_seen_alive};
 
 /// Which of its sockets a generation takes an event at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -296,12 +296,17 @@ impl Lease for EventLease {
 
     fn broken(&self, why: &str) {
         let Generation { session, number, .. } = &*self.generation;
-        let text = format!("Generation {number} of session {session} ended while it was at work: {why}.");
+        let ended = if self.is_seen_alive() { "closed the connection" } else { "ended" };
+        let text = format!("Generation {number} of session {session} {ended} while it was at work: {why}.");
         self.shared.note_failure(&self.link.name, &text);
         self.shared.links.doubt(&self.generation);
         if self.is_counted {
             self.shared.count_broken(1);
         }
+    }
+
+    fn is_seen_alive(&self) -> bool {
+        is_seen_alive(self.generation.pid)
     }
 }
 

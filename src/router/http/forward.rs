@@ -126,7 +126,7 @@ pub(super) async fn forward<R: Route>(
             Sent::Converted(converted) => return converted.finish(caller, lease),
             Sent::Broken(why) => {
                 lease.broken(&why);
-                return page::broken(&upstream.label, &why).into();
+                return page::broken(&upstream.label, &why, lease.is_seen_alive()).into();
             }
             Sent::Page(page) => return page.into(),
             Sent::Refused(returned, why) => {

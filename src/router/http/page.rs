@@ -70,12 +70,20 @@ pub(super) fn cut(label: &str) -> Response<FaceBody> {
     error(StatusCode::SERVICE_UNAVAILABLE, "cut", text)
 }
 
-/// The upstream ended after the event was delivered and before its answer began.
-pub(super) fn broken(label: &str, why: &str) -> Response<FaceBody> {
-    let text = format!(
-        "{label} ended while it was working on this request ({why}). \
-         It may have been carried out, so it was not sent again. Send it again to reach the next generation."
-    );
+/// The connection ended after the event was delivered and before its answer began: with the upstream's process, or with
+/// that process alive.
+pub(super) fn broken(label: &str, why: &str, is_alive: bool) -> Response<FaceBody> {
+    let text = match is_alive {
+        false => format!(
+            "{label} ended while it was working on this request ({why}). It may have been carried out, so it was not sent \
+             again. Send it again to reach the next generation."
+        ),
+        true => format!(
+            "{label} runs, and closed the connection while it was working on this request ({why}). workerd does so where \
+             a worker fails because what it called has gone: its output says more. It may have been carried out, so it was \
+             not sent again."
+        ),
+    };
     error(StatusCode::SERVICE_UNAVAILABLE, "broken", text)
 }
 

@@ -92,6 +92,11 @@ pub trait Lease: Send + Sync + 'static {
 
     /// The upstream ended after the event was delivered and before the event was over.
     fn broken(&self, _why: &str) {}
+
+    /// Whether the upstream's process is seen to live, though its connection is lost.
+    fn is_seen_alive(&self) -> bool {
+        false
+    }
 }
 
 /// Where an event goes.
