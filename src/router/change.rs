@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::link::{Aim, Kind, LinkName, Revision, Target};
 use super::origin::Origin;
-use super::table::Class;
+use super::snapshot::Class;
 use crate::session::project::Storage;
 use crate::session::{Exports, Generation, Nearest, SessionName};
 

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::hosts::{Hosts, Meant};
 use super::http::Page;
-use super::table::Session;
+use super::snapshot::Session;
 use crate::session::{Nearest, SessionState};
 
 /// Plain, readable in the dark, and without a script.

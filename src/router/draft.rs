@@ -8,7 +8,7 @@ use super::change::{Change, ChangeError};
 use super::link::{Link, LinkName, Target};
 use super::origin::Origin;
 use super::rule::Choice;
-use super::table::{Class, Session, Snapshot};
+use super::snapshot::{Class, Session, Snapshot};
 use crate::session::{Exports, Nearest, SessionName, SessionState};
 
 /// A batch on its way: a private copy of the snapshot.

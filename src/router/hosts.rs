@@ -18,7 +18,7 @@ use hyper::header::{HOST, HeaderMap};
 use hyper::{Method, Uri};
 
 use super::link::Revision;
-use super::table::{Session, Snapshot};
+use super::snapshot::{Session, Snapshot};
 use crate::session::SessionName;
 use crate::session::name::check_identifier;
 

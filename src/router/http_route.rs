@@ -14,9 +14,9 @@ use super::http::{
     Asked, EventMeta, Lease, Refusal, Route as HttpRoute, RouteError, Routed, Speaks, Upstream,
 };
 use super::link::{Link, LinkName, Target};
+use super::snapshot::{Route, Snapshot};
 use super::spelling::{Meant, Spelling};
 use super::switch::{Cuttable, Shared, Ticket, Waits};
-use super::table::{Route, Snapshot};
 use crate::session::{Generation, is_seen_alive};
 
 /// Which of its sockets a generation takes an event at.

@@ -15,8 +15,8 @@ use super::http::{self, Choose, Led, Page};
 use super::http_route::{Door, LinkRoute, Routes};
 use super::link::LinkName;
 use super::serve::{Face, Router};
+use super::snapshot::Snapshot;
 use super::switch::Shared;
-use super::table::Snapshot;
 use crate::session::SessionName;
 
 /// Out of file descriptors: wait for some to come back rather than spin.
