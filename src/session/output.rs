@@ -208,8 +208,10 @@ impl Copier {
                 Heard::Nothing => return None,
                 Heard::Error(text) => Told { level: Level::Error, text, is_reason: false },
                 // On that stream it speaks to people, and no place in its source is of use to them.
-                Heard::Itself if self.stream == Stream::Stderr => Told { level, text, is_reason: true },
-                Heard::Itself => {
+                Heard::Complaint(text) if self.stream == Stream::Stderr => {
+                    Told { level, text, is_reason: true }
+                }
+                Heard::Complaint(text) => {
                     let kind = if level == Level::Warn { "warning" } else { "error" };
                     Told { level, text: format!("{source}: {kind}: {text}"), is_reason: true }
                 }

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 
 use super::output::Level;
-use said::{Said, is_by_script, message, thrown, without_stack};
+use said::{Said, is_by_script, message, thrown, without_addresses, without_stack};
 
 /// Errors that are told and may come again. They come again at once, unless requests fail side by side, and the oldest
 /// are forgotten: then an error is told twice.
@@ -23,8 +23,8 @@ const TOLD: usize = 32;
 /// What becomes of what workerd says.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Heard {
-    /// It is shown as it is.
-    Itself,
+    /// This complaint is shown.
+    Complaint(String),
     /// This is shown, and does not say why a process ends: errors of requests are no reason.
     Error(String),
     /// It says nothing to the author of a worker.
@@ -58,6 +58,7 @@ impl Told {
 impl Uncaught {
     /// What it says next.
     pub(super) fn hear(&mut self, level: Level, text: &str) -> Heard {
+        let complaint = || Heard::Complaint(without_addresses(text).to_owned());
         match Said::read(level, text) {
             Said::Thrown { text, repeated } => self.tell(text, repeated),
             Said::Failed(text) if self.again(text) => Heard::Nothing,
@@ -74,10 +75,10 @@ impl Uncaught {
                     self.told.remove(index);
                     return Heard::Nothing;
                 }
-                thrown(whole).map_or(Heard::Itself, |text| Heard::Error(format!("Uncaught {text}")))
+                thrown(whole).map_or_else(complaint, |text| Heard::Error(format!("Uncaught {text}")))
             }
             Said::Bookkeeping => Heard::Nothing,
-            Said::Other => Heard::Itself,
+            Said::Other => complaint(),
         }
     }
 

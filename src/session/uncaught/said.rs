@@ -79,10 +79,17 @@ pub(super) fn message(text: &str) -> &str {
 }
 
 /// Without the lines at its end that say where in a script, or in workerd.
-pub(super) fn without_stack(mut text: &str) -> &str {
-    while let Some((rest, line)) = text.rsplit_once('\n')
-        && (line.starts_with(FRAME) || is_addresses(line))
-    {
+pub(super) fn without_stack(text: &str) -> &str {
+    without(text, |line| line.starts_with(FRAME) || is_addresses(line))
+}
+
+/// Without those alone that mean something with workerd's own symbols only.
+pub(super) fn without_addresses(text: &str) -> &str {
+    without(text, is_addresses)
+}
+
+fn without(mut text: &str, is_left_out: impl Fn(&str) -> bool) -> &str {
+    while let Some((rest, _)) = text.rsplit_once('\n').filter(|(_, line)| is_left_out(line)) {
         text = rest;
     }
     text
