@@ -4,16 +4,20 @@
 //! none of these: they are the caller's, and nobody but the caller reads them.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::link::LinkName;
 use crate::rpc::FastMap;
+use crate::session::SessionName;
 
 /// In characters. A text of ours is a few hundred long; one of a target's may be as long as it likes.
 const MAX_TEXT: usize = 2_000;
 
 /// Links come and go as sessions join. More than this at a time has nobody who could look at them.
 const MAX_LINKS: usize = 1_000;
+
+/// What goes wrong with one event, and because of that with another, does so within milliseconds.
+const LATELY: Duration = Duration::from_secs(1);
 
 /// Why an event was not served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +52,16 @@ impl Failures {
 
     pub fn of(&self, link: &LinkName) -> Option<Failure> {
         self.lock().get(link).cloned()
+    }
+
+    /// The text of the last one of a session's links, if it is no older than [`LATELY`].
+    pub fn lately(&self, session: &SessionName) -> Option<String> {
+        let all = self.lock();
+        let own = all.iter().filter(|(link, _)| link.session == *session && !link.is_direct());
+        let last = own.map(|(_, failure)| failure).max_by_key(|failure| failure.at)?;
+        // A clock that was set back makes it new.
+        let age = last.at.elapsed().unwrap_or_default();
+        (age <= LATELY).then(|| last.text.clone())
     }
 }
 

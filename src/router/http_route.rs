@@ -11,7 +11,7 @@ use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 
 use super::http::{
-    Asked, EventMeta, Lease, Refusal, Route as HttpRoute, RouteError, Routed, Speaks, Upstream,
+    Asked, Broken, EventMeta, Lease, Refusal, Route as HttpRoute, RouteError, Routed, Speaks, Upstream,
 };
 use super::link::{Link, LinkName, Target};
 use super::snapshot::{Route, Snapshot};
@@ -294,19 +294,20 @@ impl Lease for EventLease {
         self.cut.token()
     }
 
-    fn broken(&self, why: &str) {
-        let Generation { session, number, .. } = &*self.generation;
-        let ended = if self.is_seen_alive() { "closed the connection" } else { "ended" };
+    fn broken(&self, why: &str) -> Broken {
+        let Generation { session, number, pid, .. } = &*self.generation;
+        let broken = match is_seen_alive(*pid) {
+            true => Broken::Connection { failed: self.shared.failed_lately(session) },
+            false => Broken::Process,
+        };
+        let ended = if broken == Broken::Process { "ended" } else { "closed the connection" };
         let text = format!("Generation {number} of session {session} {ended} while it was at work: {why}.");
         self.shared.note_failure(&self.link.name, &text);
         self.shared.links.doubt(&self.generation);
         if self.is_counted {
             self.shared.count_broken(1);
         }
-    }
-
-    fn is_seen_alive(&self) -> bool {
-        is_seen_alive(self.generation.pid)
+        broken
     }
 }
 

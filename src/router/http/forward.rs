@@ -125,8 +125,7 @@ pub(super) async fn forward<R: Route>(
             }
             Sent::Converted(converted) => return converted.finish(caller, lease),
             Sent::Broken(why) => {
-                lease.broken(&why);
-                return page::broken(&upstream.label, &why, lease.is_seen_alive()).into();
+                return page::broken(&upstream.label, &why, lease.broken(&why)).into();
             }
             Sent::Page(page) => return page.into(),
             Sent::Refused(returned, why) => {

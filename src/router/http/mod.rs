@@ -37,4 +37,6 @@ pub use face::{CapnpSocket, FaceConfig, HttpFace};
 pub use ingress::{Choose, Ingress, Led};
 pub use page::Page;
 pub use pool::Upstreams;
-pub use route::{Asked, EventKind, EventMeta, Lease, Refusal, Route, RouteError, Routed, Speaks, Upstream};
+pub use route::{
+    Asked, Broken, EventKind, EventMeta, Lease, Refusal, Route, RouteError, Routed, Speaks, Upstream,
+};

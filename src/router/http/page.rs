@@ -8,7 +8,7 @@ use hyper::header::{
 use hyper::{Response, StatusCode};
 
 use super::body::FaceBody;
-use super::route::Refusal;
+use super::route::{Broken, Refusal};
 
 /// Tells our answers from those of the target, and says which kind it is.
 pub(super) const ERROR_HEADER: HeaderName = HeaderName::from_static("jackfield-error");
@@ -70,18 +70,19 @@ pub(super) fn cut(label: &str) -> Response<FaceBody> {
     error(StatusCode::SERVICE_UNAVAILABLE, "cut", text)
 }
 
-/// The connection ended after the event was delivered and before its answer began: with the upstream's process, or with
-/// that process alive.
-pub(super) fn broken(label: &str, why: &str, is_alive: bool) -> Response<FaceBody> {
-    let text = match is_alive {
-        false => format!(
+/// The connection ended after the event was delivered and before its answer began.
+pub(super) fn broken(label: &str, why: &str, broken: Broken) -> Response<FaceBody> {
+    let text = match broken {
+        Broken::Process => format!(
             "{label} ended while it was working on this request ({why}). It may have been carried out, so it was not sent \
              again. Send it again to reach the next generation."
         ),
-        true => format!(
-            "{label} runs, and closed the connection while it was working on this request ({why}). workerd does so where \
-             a worker fails because what it called has gone: its output says more. It may have been carried out, so it was \
-             not sent again."
+        Broken::Connection { failed: Some(failed) } => {
+            format!("{label} gave no answer, since what it called has failed. {failed}")
+        }
+        Broken::Connection { failed: None } => format!(
+            "{label} gave no answer, and runs ({why}). workerd does so where a worker fails because what it called has \
+             gone: its output says more. The request may have been carried out, so it was not sent again."
         ),
     };
     error(StatusCode::SERVICE_UNAVAILABLE, "broken", text)

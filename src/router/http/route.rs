@@ -90,13 +90,23 @@ pub trait Lease: Send + Sync + 'static {
     /// Cancelled when `--cut` breaks the event.
     fn cut(&self) -> &CancellationToken;
 
-    /// The upstream ended after the event was delivered and before the event was over.
-    fn broken(&self, _why: &str) {}
-
-    /// Whether the upstream's process is seen to live, though its connection is lost.
-    fn is_seen_alive(&self) -> bool {
-        false
+    /// The upstream's connection was lost after the event was delivered and before the event was over.
+    fn broken(&self, _why: &str) -> Broken {
+        Broken::Process
     }
+}
+
+/// What has ended under an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// The upstream's process, as far as anybody can see.
+    Process,
+    /// The connection, with the process alive. workerd does that where a worker fails because what it called has gone:
+    /// what that was, if we know.
+    Connection {
+        /// As the worker was told.
+        failed: Option<String>,
+    },
 }
 
 /// Where an event goes.

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use jackfield::net::{Endpoint, Lifetime};
 use jackfield::router::http::{
-    Asked, CapnpSocket, EventKind, EventMeta, FaceConfig, HttpFace, Lease, Route, RouteError, Routed, Speaks,
-    Upstream, Upstreams,
+    Asked, Broken, CapnpSocket, EventKind, EventMeta, FaceConfig, HttpFace, Lease, Route, RouteError, Routed,
+    Speaks, Upstream, Upstreams,
 };
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, watch};
@@ -77,8 +77,9 @@ impl Lease for Claim {
         &self.cut
     }
 
-    fn broken(&self, _why: &str) {
+    fn broken(&self, _why: &str) -> Broken {
         self.counts.broken.fetch_add(1, Ordering::SeqCst);
+        Broken::Process
     }
 }
 

@@ -115,6 +115,11 @@ impl Shared {
         self.last_failure(&LinkName::direct(session.clone()))
     }
 
+    /// What a session was told last of an event of its own that was not served, if that was just now.
+    pub(in crate::router) fn failed_lately(&self, session: &SessionName) -> Option<String> {
+        self.failures.lately(session)
+    }
+
     /// An event of that link was not served, and its caller is told so.
     pub(in crate::router) fn note_failure(&self, link: &LinkName, text: &str) {
         self.failures.note(link, text);
