@@ -180,7 +180,7 @@ impl From<ClientError> for Failure {
             ClientError::Connect { .. } => (
                 Exit::Unreachable,
                 Code::Unreachable,
-                "start one with `jackfield up` in a project, or `jackfield run -- COMMAND` anywhere",
+                "start one with `jackfield up` or `jackfield dev` in a project, or `jackfield run -- COMMAND` anywhere",
             ),
             ClientError::Stranger { .. } => {
                 let hint = "set JACKFIELD_RUNTIME_DIR to a folder that only you can write";

@@ -19,7 +19,7 @@ pub(super) async fn run(place: &Place, as_json: bool) -> Result<(), Failure> {
         return Ok(screen::json(&sessions)?);
     }
     if sessions.sessions.is_empty() {
-        screen::note("there are no sessions; start one with `jackfield run -- COMMAND`");
+        screen::note("there are no sessions; start one with `jackfield dev` or `jackfield run -- COMMAND`");
         return Ok(());
     }
     let names = Names::of(&sessions.sessions);

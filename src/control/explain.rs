@@ -185,7 +185,7 @@ fn ruled(link: &Link, facts: &impl Facts) -> (Rule, String, Option<Aim>, String)
 
 fn chosen(choice: &Choice, wanted: &str) -> (Rule, String, Option<Aim>) {
     let because = match choice {
-        Choice::Missing(_) => format!("there is no session called {wanted}"),
+        Choice::Missing { .. } => format!("there is no session called {wanted}"),
         choice => choice.to_string(),
     };
     (
@@ -285,7 +285,9 @@ fn next(
     match (rule, target) {
         (Rule::Ambiguous, _) => moves.collect(),
         (Rule::Missing, _) => {
-            let start = format!("start it: `jackfield run --name {wanted} -- COMMAND`");
+            let start = format!(
+                "start it: `jackfield dev` in its folder, or `jackfield run --name {wanted} -- COMMAND`"
+            );
             let near = nearest.map(|near| format!("if {near} is meant: `jackfield retarget {link} {near}`"));
             near.into_iter().chain([start]).collect()
         }

@@ -223,7 +223,7 @@ impl From<&Choice> for Rule {
             Choice::SameScope(_) => Self::SameScope,
             Choice::Only(_) => Self::OnlyOne,
             Choice::Ambiguous(_) => Self::Ambiguous,
-            Choice::Missing(_) => Self::Missing,
+            Choice::Missing { .. } => Self::Missing,
         }
     }
 }

@@ -141,7 +141,9 @@ impl<'a> Row<'a> {
 fn html(rows: &[Row<'_>], missed: Option<&str>) -> String {
     let title = missed.map_or_else(|| "jackfield".to_owned(), escaped);
     let below = match (rows.is_empty(), missed) {
-        (true, _) => "No session runs. Start one with <code>jackfield run -- COMMAND</code>.",
+        (true, _) => {
+            "No session runs. Start one with <code>jackfield dev</code> or <code>jackfield run -- COMMAND</code>."
+        }
         (false, None) => "The sessions that there are.",
         (false, Some(_)) => {
             "These are the sessions that there are. <code>jackfield ls</code> lists them, too."

@@ -19,8 +19,13 @@ pub enum Choice {
     SameScope(SessionName),
     /// The only one of that name.
     Only(SessionName),
-    /// There is none of that name.
-    Missing(Nearest),
+    /// There is none.
+    Missing {
+        /// The name that was asked for.
+        wanted: String,
+        /// What may have been meant.
+        nearest: Nearest,
+    },
     /// There are several, and none in the caller's scope. By name.
     Ambiguous(Vec<SessionName>),
 }
@@ -33,8 +38,10 @@ impl Choice {
         sessions: impl Iterator<Item = &'a SessionName> + Clone,
     ) -> Self {
         let found = sessions.clone().filter(|session| session.name() == name).cloned().collect();
-        Self::among(caller, found)
-            .unwrap_or_else(|| Self::Missing(Nearest::of(&name, sessions.map(SessionName::name))))
+        Self::among(caller, found).unwrap_or_else(|| Self::Missing {
+            wanted: name.to_owned(),
+            nearest: Nearest::of(&name, sessions.map(SessionName::name)),
+        })
     }
 
     /// Chooses among those that are all meant, if there are any.
@@ -54,7 +61,7 @@ impl Choice {
     pub fn session(&self) -> Option<&SessionName> {
         match self {
             Self::SameScope(session) | Self::Only(session) => Some(session),
-            Self::Missing(_) | Self::Ambiguous(_) => None,
+            Self::Missing { .. } | Self::Ambiguous(_) => None,
         }
     }
 }
@@ -64,7 +71,7 @@ impl fmt::Display for Choice {
         match self {
             Self::SameScope(session) => write!(f, "{session} is the one in the caller's own scope"),
             Self::Only(session) => write!(f, "{session} is the only one of that name"),
-            Self::Missing(nearest) => write!(f, "there is no session of that name{nearest}"),
+            Self::Missing { wanted, nearest } => write!(f, "there is no session called {wanted}{nearest}"),
             Self::Ambiguous(all) => {
                 let all: Vec<_> = all.iter().map(SessionName::to_string).collect();
                 write!(f, "several have that name, and none is in the caller's scope: {}", all.join(", "))
@@ -97,7 +104,7 @@ mod tests {
         let both = vec![name("api"), name("api@y")];
         assert_eq!(choose("web@x", &["api@y", "api"]), Choice::Ambiguous(both));
         assert!(choose("web", &["apl"]).to_string().contains("apl"));
-        assert!(matches!(choose("web", &[]), Choice::Missing(_)));
+        assert!(matches!(choose("web", &[]), Choice::Missing { .. }));
     }
 
     #[test]

@@ -185,13 +185,15 @@ impl Snapshot {
     }
 
     /// Another session of the name of a link's target which takes events, where the target does not.
-    pub(in crate::router) fn instead(&self, link: &LinkName) -> Option<SessionName> {
-        let link = self.links.get(link)?;
+    pub(in crate::router) fn instead(&self, name: &LinkName) -> Option<SessionName> {
+        let link = self.links.get(name)?;
         // Where the rules do not choose, they name all.
         let target = link.rule.as_ref().map_or(Some(link.target.session()), Choice::session)?;
         let is_up = |session: &&Arc<Session>| matches!(session.state, SessionState::Up(_));
         let alike = |session: &&Arc<Session>| session.name.name() == target.name() && session.name != *target;
-        self.sessions().into_iter().filter(is_up).find(alike).map(|session| session.name.clone())
+        let is_elsewhere = |session: &&Arc<Session>| session.name.scope() != name.session.scope();
+        let up = self.sessions().into_iter().filter(is_up).filter(alike);
+        up.min_by_key(is_elsewhere).map(|session| session.name.clone())
     }
 
     /// The session that gets what `sender` sends to a queue: chosen among its consumers as among sessions of one name.

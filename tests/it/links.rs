@@ -410,7 +410,7 @@ fn the_rules_lead_the_links_of_sessions_that_joined_until_somebody_else_does() {
     links.change(vec![join("web@main")], None).unwrap();
     links.adopt(&link("web@main/api"));
     let why = leads_to(&links, "web@main/api").unwrap_err();
-    assert_eq!(why, "there is no session of that name");
+    assert_eq!(why, "there is no session called api");
 
     let comes = |name: &str| {
         links.change(vec![join(name)], None).unwrap();
