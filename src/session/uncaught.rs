@@ -35,6 +35,8 @@ pub(super) enum Heard {
 #[derive(Debug, Default)]
 pub(super) struct Uncaught {
     told: VecDeque<Told>,
+    /// The last one was a listener's, and may be thrown besides.
+    listener: bool,
     hasher: RandomState,
 }
 
@@ -60,7 +62,13 @@ impl Uncaught {
     pub(super) fn hear(&mut self, level: Level, text: &str) -> Heard {
         let complaint = || Heard::Complaint(without_addresses(text).to_owned());
         match Said::read(level, text) {
-            Said::Thrown { text, repeated } => self.tell(text, repeated),
+            Said::Thrown(text) if self.is_of_listener(text) => Heard::Nothing,
+            Said::Thrown(text) => self.tell(text, false),
+            Said::Listener(text) => {
+                let heard = self.tell(text, true);
+                self.listener = true;
+                heard
+            }
             Said::Failed(text) if self.again(text) => Heard::Nothing,
             Said::Failed(text) => self.tell(text, true),
             Said::Repeated(text) if self.again(text) => Heard::Nothing,
@@ -82,6 +90,15 @@ impl Uncaught {
         }
     }
 
+    /// Whether a listener has just thrown it. Then it was told.
+    fn is_of_listener(&mut self, text: &str) -> bool {
+        let (was_listener, whole) = (std::mem::take(&mut self.listener), without_stack(text));
+        let Some(last) = self.told.back_mut().filter(|_| was_listener) else { return false };
+        let is_it = last.ends(whole, &self.hasher);
+        last.repeated &= !is_it;
+        is_it
+    }
+
     /// Whether it was told and not repeated yet.
     fn again(&mut self, text: &str) -> bool {
         let (whole, hasher) = (without_stack(text), &self.hasher);
@@ -94,6 +111,7 @@ impl Uncaught {
     }
 
     fn tell(&mut self, text: &str, repeated: bool) -> Heard {
+        self.listener = false;
         if self.told.len() == TOLD {
             self.told.pop_front();
         }

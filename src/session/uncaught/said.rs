@@ -5,10 +5,15 @@ use crate::session::output::Level;
 /// How V8 begins the lines below a message.
 const FRAME: &str = "    at ";
 
+/// Of a request whose worker has failed since what it called has gone.
+const NO_RESPONSE: &str = "HTTP connection failed: the handler sent no response";
+
 #[derive(Debug)]
 pub(super) enum Said<'a> {
     /// An error with its stack, or anything else that was thrown.
-    Thrown { text: &'a str, repeated: bool },
+    Thrown(&'a str),
+    /// The same of a listener, or of `reportError()`: it goes no further, but that of a WebSocket is thrown besides.
+    Listener(&'a str),
     /// An error that an event has failed of, or what it left behind, with its stack: the same again where somebody hears
     /// of the event's end.
     Failed(&'a str),
@@ -27,13 +32,16 @@ impl<'a> Said<'a> {
         if let (Level::Error, Some(text)) = (level, text.strip_prefix("Uncaught exception: ")) {
             return Self::Answered(text);
         }
+        // Why not is said by the error that goes before.
+        if text == NO_RESPONSE {
+            return Self::Bookkeeping;
+        }
         if matches!(level, Level::Warn | Level::Error) {
             return Self::Other;
         }
         let Some(said) = text.strip_prefix("uncaught exception; ") else { return Self::Bookkeeping };
-        // That of an event handler or of `reportError()`: it goes no further.
         if let Some(text) = said.strip_prefix("desc = ") {
-            return Self::Thrown { text, repeated: true };
+            return Self::Listener(text);
         }
         if let Some(text) = said.strip_prefix("exception = ") {
             return Self::Repeated(text);
@@ -42,7 +50,7 @@ impl<'a> Said<'a> {
         let Some((place, told)) = told else { return Self::Bookkeeping };
         match told.strip_prefix("stack = ").or(told.strip_prefix("exception = ")) {
             Some(text) if behind_place(text).is_some() => Self::Repeated(text),
-            Some(text) if ["", " (in promise)"].contains(&place) => Self::Thrown { text, repeated: false },
+            Some(text) if ["", " (in promise)"].contains(&place) => Self::Thrown(text),
             Some(text) => Self::Failed(text),
             None => Self::Bookkeeping,
         }

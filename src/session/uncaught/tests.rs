@@ -79,7 +79,13 @@ fn an_error_without_a_stack_is_told_where_it_is_first_seen() {
     assert_eq!(shown(&records), ["Uncaught RangeError: in\ntwo lines"]);
     assert_eq!(shown(&[format!("{ANSWERED}Error: alone")]), ["Uncaught Error: alone"]);
     let listener = "uncaught exception; desc = Error: rep\n    at index.js:1:118";
-    assert_eq!(shown(&[listener]), ["Uncaught Error: rep\n    at index.js:1:118"]);
+    let told = "Uncaught Error: rep\n    at index.js:1:118";
+    assert_eq!(shown(&[listener]), [told]);
+    assert_eq!(shown(&[listener, listener]), [told, told]);
+    // As of a WebSocket's listener.
+    let thrown = "uncaught exception; source = Uncaught; stack = Error: rep\n    at index.js:1:118";
+    assert_eq!(shown(&[listener, thrown]), [told]);
+    assert_eq!(shown(&[listener, thrown, thrown]), [told, told]);
 }
 
 #[test]
@@ -95,6 +101,8 @@ fn what_workerd_says_of_itself_is_dropped_and_what_it_complains_of_is_not() {
         &format!("{canceled}\n{ADDRESSES}"),
     ];
     assert_eq!(shown(&records), Vec::<String>::new());
+    let unanswered = "HTTP connection failed: the handler sent no response";
+    assert_eq!(Uncaught::default().hear(Level::Error, unanswered), Heard::Nothing);
     let complaints = [
         (Level::Error, "e = kj/x.c++:1: failed: not allowed"),
         (Level::Error, "Uncaught exception: kj/x.c++:1: disconnected: gone"),
