@@ -37,7 +37,9 @@ pub struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EntryError {
     /// The file's name is no worker's.
-    #[error("its name is no worker's: use letters, digits, `-`, `_` and `.`, at most {MAX_NAME}")]
+    #[error(
+        "its name is no worker's: use letters, digits, `-`, `_` and `.`, at most {MAX_NAME}, and none of JavaScript's own like `constructor`"
+    )]
     Name,
     /// It is no regular file of this user, or too large.
     #[error("{0}")]

@@ -84,6 +84,11 @@ fn no_session(worker: &str, entry: &Entry) -> Option<String> {
     match Listener::of(port).is_some_and(|listener| listener.is_orphan()) {
         true => Some("its tool has ended and left it behind, so it serves old code".to_owned()),
         // Whatever answers as one is a session.
-        false => Some(format!("{port} listens, but does not answer as a debug port")),
+        false => {
+            let service = &entry.services.default;
+            Some(format!(
+                "{port} listens, but does not answer as a debug port that has the service `{service}`"
+            ))
+        }
     }
 }

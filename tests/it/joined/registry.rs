@@ -141,13 +141,28 @@ async fn a_debug_port_that_answers_late_is_waited_for() {
 }
 
 #[tokio::test]
+async fn a_tool_that_registers_a_service_that_it_does_not_run_is_not_believed() {
+    let stage = Stage::new();
+    let (run, api) = (stage.run(&[]).await, target("api"));
+    run.register("api", &entry(&api).replace("core:user:api", "core:user:gone"));
+    why(&stage, "has no service `core:user:gone`; its tool has registered what it does not run").await;
+    run.register("api", &entry(&api).replace("one", "two"));
+    stage.until(&[("api", "up")]).await;
+    stage.down().await;
+}
+
+#[tokio::test]
 async fn a_debug_port_becomes_a_session_by_its_address() {
     let stage = Stage::new();
     let api = target("api");
     let address = format!("unix:{}", api.debug_socket().display());
     let (code, _, said) = stage.ask(&["attach", &address, "--name", "api"]).await;
-    assert_eq!(code, 0, "{said}");
+    assert!(code == 0 && said.contains("it is down:") && said.contains("has no service `api`"), "{said}");
     why(&stage, "has no service `api`; attach it again with `--service`").await;
+    // What is sent to it is never handed on.
+    let (code, _, said) = stage.ask(&["fetch", "api", "/"]).await;
+    let parts = ["it is waited for. Ctrl-C gives up", "nothing was sent", "`jackfield explain api`"];
+    assert!(code == 1 && parts.iter().all(|part| said.contains(part)), "{said}");
     let attach = ["attach", address.as_str(), "--name", "api", "--service", "core:user:api", "--json"];
     let (code, told, said) = stage.ask(&attach).await;
     assert_eq!((code, &told["session"]), (0, &"api".into()), "{said}");

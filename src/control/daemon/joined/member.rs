@@ -93,14 +93,19 @@ pub(super) enum What {
     Ended(String),
 }
 
-/// Follows one generation until it ends; one that was attached as a service of a port, which stays the same, until it is
-/// told to stop.
+/// Follows one generation of a service until it ends; one that was attached, whose port stays the same, until it is told
+/// to stop.
 ///
 /// # Cancellation
 /// Nothing is told after that.
-pub(super) async fn follow(id: u64, port: Endpoint, attached: Option<String>, news: mpsc::Sender<News>) {
+pub(super) async fn follow(
+    id: u64,
+    port: Endpoint,
+    service: String,
+    is_registered: bool,
+    news: mpsc::Sender<News>,
+) {
     let tell = |what| news.send(News { id, what });
-    let is_registered = attached.is_none();
     let mut wait = FIRST_LOOK;
     loop {
         // Whoever is told has gone only if nobody wants to know any more.
@@ -119,13 +124,16 @@ pub(super) async fn follow(id: u64, port: Endpoint, attached: Option<String>, ne
             || tell(What::Missing(format!("{port} listens, but does not answer as a debug port so far")));
         match prove(&port, listener.as_ref(), tell_late).await {
             Proof::Given(session) => {
-                if let (Some(session), Some(service)) = (session, &attached)
-                    && session.exports(service, None).await == Ok(false)
+                if let Some(session) = session
+                    && session.exports(&service, None).await == Ok(false)
                 {
-                    let why = format!(
-                        "{port} has no service `{service}`; attach it again with `--service` and the name of the \
-                         worker in its configuration"
-                    );
+                    let advice = match is_registered {
+                        true => "its tool has registered what it does not run",
+                        false => {
+                            "attach it again with `--service` and the name of the worker in its configuration"
+                        }
+                    };
+                    let why = format!("{port} has no service `{service}`; {advice}");
                     let _ = tell(What::Missing(why)).await;
                     tokio::time::sleep(LAST_CHANCE).await;
                     continue;

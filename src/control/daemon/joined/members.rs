@@ -112,8 +112,8 @@ impl Members {
         while self.followers.try_join_next().is_some() {}
         let id = self.number();
         let port = entry.debug_port.clone();
-        let attached = (*source == Source::Attached).then(|| entry.services.default.clone());
-        (id, self.followers.spawn(follow(id, port, attached, self.news.clone())))
+        let (service, is_registered) = (entry.services.default.clone(), *source != Source::Attached);
+        (id, self.followers.spawn(follow(id, port, service, is_registered, self.news.clone())))
     }
 
     /// Makes a session of a debug port that an operator has named.
