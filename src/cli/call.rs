@@ -162,7 +162,7 @@ pub(super) async fn run(reach: &Reach, settings: CallSettings, as_json: bool) ->
         Some(arguments) => entrypoint.call(path, arguments),
         None => entrypoint.get(path),
     };
-    let value = match patiently(&target, &mut promise).await {
+    let value = match patiently(reach, &target, &mut promise).await {
         Ok(value) => value,
         Err(error) => return Err(advise(&name, reach.explain(&target, failure(error)).await)),
     };

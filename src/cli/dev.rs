@@ -43,9 +43,13 @@ impl DevSettings {
             let scope = scope.clone().or_else(|| scope::of_folder(file.parent()?));
             Ok(Config { file, scope })
         };
+        let mut configs = named.into_iter().map(config).collect::<Result<Vec<Config>, Failure>>()?;
+        // Whoever names one twice means it once.
+        let mut seen = BTreeSet::new();
+        configs.retain(|config| seen.insert(config.file.clone()));
         Ok(Self {
             place,
-            configs: named.into_iter().map(config).collect::<Result<_, Failure>>()?,
+            configs,
             environment: env.filter(|name| !name.is_empty()),
             listen: listen.as_deref().map(address).transpose()?,
             without: without.into_iter().collect(),

@@ -59,8 +59,9 @@ pub(super) fn run(root: &Path, as_json: bool) -> Result<ExitCode, Failure> {
     let mut checks = vec![Check::ok("jackfield", env!("CARGO_PKG_VERSION"))];
     checks.extend(machine::programs(root));
     checks.extend(daemons::folders());
-    checks.extend(super::runtime()?.block_on(daemons::answers()));
-    checks.extend(daemons::registries());
+    let runtime = super::runtime()?;
+    checks.extend(runtime.block_on(daemons::answers()));
+    checks.extend(runtime.block_on(daemons::registries()));
     checks.push(machine::files());
     let ok = !checks.iter().any(|check| check.mark == Mark::Error);
     match as_json {

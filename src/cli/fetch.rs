@@ -152,7 +152,7 @@ pub(super) async fn run(reach: &Reach, settings: FetchSettings, as_json: bool) -
     if let Some(cf) = &settings.cf {
         request.extensions_mut().insert(Cf::new(cf));
     }
-    let answer = match patiently(&settings.target, entrypoint.fetch(request)).await {
+    let answer = match patiently(reach, &settings.target, entrypoint.fetch(request)).await {
         Ok(answer) => answer,
         Err(error) => return Err(reach.explain(&settings.target, failure(error)).await),
     };

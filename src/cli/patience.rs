@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use super::reach::Reach;
 use super::screen::{self, FAINT};
 use super::target::Target;
 
@@ -13,15 +14,20 @@ const WONDER: Duration = Duration::from_secs(5);
 ///
 /// # Cancellation
 /// Cancels the call.
-pub(super) async fn patiently<T>(target: &Target, answer: impl Future<Output = T>) -> T {
+pub(super) async fn patiently<T>(reach: &Reach, target: &Target, answer: impl Future<Output = T>) -> T {
     let mut answer = std::pin::pin!(answer);
     if let Ok(answer) = tokio::time::timeout(WONDER, &mut answer).await {
         return answer;
     }
     let waited = WONDER.as_secs();
-    screen::note(&format!(
-        "{FAINT}{target} has said nothing for {waited} s: it is busy, waits for something, or stands at a breakpoint. \
-         Ctrl-C gives up.{FAINT:#}"
-    ));
+    let why = match reach.trouble(target).await {
+        Some(trouble) => format!("{trouble}; it is waited for"),
+        None => {
+            format!(
+                "{target} has said nothing for {waited} s: it is busy, waits for something, or stands at a breakpoint"
+            )
+        }
+    };
+    screen::note(&format!("{FAINT}{why}. Ctrl-C gives up.{FAINT:#}"));
     answer.await
 }

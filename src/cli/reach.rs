@@ -7,9 +7,15 @@ use super::failure::Failure;
 use super::place::Place;
 use super::target::{Export, Id, Target};
 use crate::client::{ActorId, Address, AddressError, ConnectError, Entrypoint, Session};
-use crate::control::shape::{Places, SessionRow};
+use crate::control::shape::{Places, SessionRow, State};
 use crate::session::{Nearest, SessionName};
 use crate::wire::actor_id::ActorIdError;
+
+/// What an event is told that found its session down for too long. It was never handed on.
+const NOT_TAKEN: &str = "takes no events. Make sure it is running";
+
+/// What to do where an id cannot be made of a name.
+const GIVE_KEY: &str = "give --unique-key (wrangler's is `<worker>-<class>`), or the object's id as `id:`";
 
 /// A debug port, or the router of a project.
 #[derive(Debug)]
@@ -19,7 +25,11 @@ pub(super) enum Reach {
         /// Of the class of Durable Objects that is named, where its objects have names.
         unique_key: Option<String>,
     },
-    Router(Place),
+    Router {
+        place: Place,
+        /// As above, of a class that the router does not know.
+        unique_key: Option<String>,
+    },
 }
 
 impl Reach {
@@ -29,11 +39,12 @@ impl Reach {
         place: impl FnOnce() -> Result<Place, Failure>,
     ) -> Result<Self, Failure> {
         let ReachArgs { at, unique_key, props: _ } = args;
-        let Some(at) = at else { return place().map(Reach::Router) };
+        let unique_key = unique_key.clone();
+        let Some(at) = at else { return Ok(Reach::Router { place: place()?, unique_key }) };
         let address = at.parse().map_err(|error: AddressError| {
             Failure::usage(format!("--at: {error}")).advised(Some(error.advice()))
         })?;
-        Ok(Reach::At { address, unique_key: unique_key.clone() })
+        Ok(Reach::At { address, unique_key })
     }
 
     pub(super) async fn entrypoint(
@@ -72,7 +83,7 @@ impl Reach {
     }
 
     async fn is_class(&self, target: &Target, name: &str) -> bool {
-        let Reach::Router(place) = self else { return false };
+        let Reach::Router { place, .. } = self else { return false };
         let known = row(place, &target.service).await.ok().flatten();
         known.is_some_and(|row| row.classes.iter().any(|class| class == name))
     }
@@ -80,7 +91,7 @@ impl Reach {
     async fn session(&self) -> Result<Session, Failure> {
         let address = match self {
             Reach::At { address, .. } => address.clone(),
-            Reach::Router(place) => Address::Unix(place.client().status().await?.port),
+            Reach::Router { place, .. } => Address::Unix(place.client().status().await?.port),
         };
         Ok(Session::connect(&address).await?)
     }
@@ -88,7 +99,9 @@ impl Reach {
     async fn is_fake(&self, service: &str) -> Result<bool, Failure> {
         match self {
             Reach::At { .. } => Ok(false),
-            Reach::Router(place) => Ok(row(place, service).await?.is_some_and(|row| row.fake.is_some())),
+            Reach::Router { place, .. } => {
+                Ok(row(place, service).await?.is_some_and(|row| row.fake.is_some()))
+            }
         }
     }
 
@@ -99,11 +112,23 @@ impl Reach {
                 "the id of an object of {class} cannot be made from its name alone: a debug port does not tell the \
                  unique key of a class"
             ))
-            .hint("give --unique-key (wrangler's is `<worker>-<class>`), or the object's id as `id:`")),
-            Reach::Router(_) => self.known_key(service, class).await?.ok_or_else(|| {
-                Failure::usage(format!("session {service} has no stored class {class}"))
-                    .hint("`jackfield ls --json` shows the classes; objects of an ephemeral one are named `str:`")
-            }),
+            .hint(GIVE_KEY)),
+            Reach::Router { place, .. } => {
+                if let Some(key) = self.known_key(service, class).await? {
+                    return Ok(key);
+                }
+                let is_known = row(place, service).await?.is_none_or(|row| !row.joined);
+                Err(match is_known {
+                    true => Failure::usage(format!("session {service} has no stored class {class}")).hint(
+                        "`jackfield ls --json` shows the classes; objects of an ephemeral one are named `str:`",
+                    ),
+                    false => Failure::usage(format!(
+                        "the id of an object of {class} cannot be made from its name alone: another tool runs {service}, \
+                         and does not tell the unique keys of its classes"
+                    ))
+                    .hint(GIVE_KEY),
+                })
+            }
         }
     }
 
@@ -111,9 +136,9 @@ impl Reach {
     async fn known_key(&self, service: &str, class: &str) -> Result<Option<String>, Failure> {
         match self {
             Reach::At { unique_key, .. } => Ok(unique_key.clone()),
-            Reach::Router(place) => {
-                let session = row(place, service).await?;
-                Ok(session.and_then(|row| row.unique_keys.get(class).cloned()))
+            Reach::Router { place, unique_key } => {
+                let known = row(place, service).await?.and_then(|row| row.unique_keys.get(class).cloned());
+                Ok(known.or_else(|| unique_key.clone()))
             }
         }
     }
@@ -129,7 +154,7 @@ impl Reach {
 
     /// Leads stack traces of bundles back to the sources, where the daemon knows them.
     async fn in_sources(&self, target: &Target, failure: Failure) -> Failure {
-        let (Reach::Router(place), texts) = (self, failure.places()) else { return failure };
+        let (Reach::Router { place, .. }, texts) = (self, failure.places()) else { return failure };
         let Ok(session) = target.service.parse() else { return failure };
         if texts.is_empty() {
             return failure;
@@ -139,6 +164,20 @@ impl Reach {
             // What was thrown matters more than where.
             Err(_) => failure,
         }
+    }
+
+    /// What is the matter with a session that does not answer, if the daemon knows.
+    pub(super) async fn trouble(&self, target: &Target) -> Option<String> {
+        let Reach::Router { place, .. } = self else { return None };
+        let row = row(place, &target.service).await.ok().flatten()?;
+        let state = match row.state {
+            State::Up => return None,
+            State::Starting => "starting",
+            State::Stopped => "stopped",
+            State::Down => "down",
+        };
+        let why = row.why.map(|why| format!(": {why}")).unwrap_or_default();
+        Some(format!("{} is {state}{why}", target.service))
     }
 
     /// What the port itself cannot say of what went wrong: where that is in the sources, and which names there are.
@@ -161,9 +200,16 @@ impl Reach {
             return failure
                 .hint("objects of a stored class are `name:` or `id:`; `str:` is for ephemeral ones");
         }
-        let (Reach::Router(place), true) = (self, failure.says("Worker does not export")) else {
+        let Reach::Router { place, .. } = self else { return failure };
+        if failure.says(NOT_TAKEN) {
+            let down =
+                self.trouble(target).await.unwrap_or_else(|| format!("{} takes no events", target.service));
+            return Failure::failed(format!("{down}; nothing was sent"))
+                .hint(format!("`jackfield explain {}` says what to do", target.service));
+        }
+        if !failure.says("Worker does not export") {
             return failure;
-        };
+        }
         let Ok(Some(row)) = row(place, &target.service).await else { return failure };
         let (wanted, known) = match &target.export {
             Export::Default => return failure,

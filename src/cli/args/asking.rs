@@ -13,8 +13,8 @@ pub(in crate::cli) struct ReachArgs {
     /// the running sessions of the project
     #[arg(long, value_name = "ADDR")]
     pub(in crate::cli) at: Option<String>,
-    /// The unique key of the class, to find its objects by name at --at
-    #[arg(long, value_name = "KEY", requires = "at")]
+    /// The unique key of the class, to find its objects by name where it is not known
+    #[arg(long, value_name = "KEY")]
     pub(in crate::cli) unique_key: Option<String>,
     /// What the worker finds as ctx.props; a JSON object
     #[arg(long, value_name = "JSON")]

@@ -2,15 +2,25 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
+use std::time::Duration;
 
 use super::Check;
 use crate::cli::args::INGRESS_PORT;
+use crate::client::{ConnectError, Session};
 use crate::control::Client;
+use crate::control::shape::{SessionRow, State};
+use crate::net::Endpoint;
 use crate::registry;
 use crate::session::{Listener, Owner, ProjectFolder, RuntimeDir, RuntimeSurvey};
 
 /// So many complaints about one registry are a screen.
 const SHOWN: usize = 20;
+
+/// So many listeners of one registry are asked whether they are debug ports: more are nobody's sessions.
+const PROVED: usize = 64;
+
+/// How long each may take to say so. It needs a millisecond; one that is stopped says nothing.
+const PROOF: Duration = Duration::from_millis(500);
 
 /// The folder of all projects, and what killed daemons left in it.
 pub(super) fn folders() -> Vec<Check> {
@@ -51,11 +61,14 @@ pub(super) async fn answers() -> Vec<Check> {
     let mut checks = Vec::new();
     let mut ports = Vec::new();
     for (project, socket) in RuntimeDir::running() {
-        let project = project.display();
-        checks.push(match Client::new(socket).status().await {
+        let (project, client) = (project.display(), Client::new(socket));
+        let mut checks_of_sessions = Vec::new();
+        checks.push(match client.status().await {
             Ok(status) => {
                 let at = status.ingress.as_deref().unwrap_or("no port for browsers");
                 ports.extend(status.ingress.clone());
+                checks_of_sessions =
+                    client.sessions().await.map(|all| sessions(&all.sessions)).unwrap_or_default();
                 let up = format!("{} of {} sessions up", status.sessions_up, status.sessions);
                 let what = format!("{project}: {up}, process {}, {at}", status.pid);
                 match status.version == own {
@@ -73,12 +86,42 @@ pub(super) async fn answers() -> Vec<Check> {
                 "end its process, and start it again with this version",
             ),
         });
+        checks.append(&mut checks_of_sessions);
     }
     if checks.is_empty() {
         checks.push(Check::ok("daemon", "none runs; commands that need one start it"));
     }
     checks.extend(wanted_port(&ports));
     checks
+}
+
+/// Why what listens there is no session that others could call; one that says nothing may be.
+async fn no_session(port: &Endpoint, service: &str) -> Option<String> {
+    match Session::connect_within(&port.into(), PROOF).await {
+        Ok(session) => {
+            let is_there = session.exports(service, None).await;
+            (is_there == Ok(false)).then(|| format!("{port} has no service `{service}`"))
+        }
+        Err(ConnectError::NotDebugPort { .. } | ConnectError::Vanished { .. }) => {
+            Some(format!("{port} is no debug port"))
+        }
+        Err(_) => None,
+    }
+}
+
+/// Those of a daemon that take no events.
+fn sessions(all: &[SessionRow]) -> Vec<Check> {
+    let check = |row: &SessionRow| {
+        let state = match row.state {
+            State::Up | State::Starting => return None,
+            State::Stopped => "stopped",
+            State::Down => "down",
+        };
+        let (session, why) = (&row.session, row.why.as_deref().unwrap_or("nobody knows why"));
+        let next = format!("`jackfield explain {session}` says what to do");
+        Some(Check::warning("session", format!("{session} is {state}: {why}"), next))
+    };
+    all.iter().filter_map(check).take(SHOWN).collect()
 }
 
 /// The port that every daemon is told to take.
@@ -99,11 +142,15 @@ fn wanted_port(ours: &[String]) -> Option<Check> {
 }
 
 /// What has registered where everybody does.
-pub(super) fn registries() -> Vec<Check> {
-    registry::defaults().iter().flat_map(|folder| registry(folder)).collect()
+pub(super) async fn registries() -> Vec<Check> {
+    let mut checks = Vec::new();
+    for folder in registry::defaults() {
+        checks.extend(registry(&folder).await);
+    }
+    checks
 }
 
-fn registry(folder: &Path) -> Vec<Check> {
+async fn registry(folder: &Path) -> Vec<Check> {
     let shown = folder.display();
     let found = match registry::list(folder) {
         Ok(found) => found,
@@ -138,6 +185,12 @@ fn registry(folder: &Path) -> Vec<Check> {
                 } else if let Some(listener) = listener.filter(Listener::is_orphan) {
                     let what = format!("{worker} was left behind by its tool, and serves old code ({port})");
                     checks.push(Check::warning("registry", what, format!("`kill {}`", listener.pid)));
+                } else if reached <= PROVED
+                    && let Some(why) = no_session(port, &entry.services.default).await
+                {
+                    reached -= 1;
+                    let what = format!("{worker} is registered, and is no session: {why}");
+                    checks.push(Check::warning("registry", what, format!("`rm {}`", file.display())));
                 }
             }
         }
