@@ -9,8 +9,8 @@ export default class Fire extends WorkerEntrypoint {
    */
   async cron(cron, time) {
     const scheduledTime = time === null ? new Date() : new Date(time);
-    if (Number.isNaN(scheduledTime.getTime())) return { outcome: "no time" };
-    if (!this.#handles("scheduled")) return { outcome: "missing" };
+    if (Number.isNaN(scheduledTime.getTime())) return { outcome: "no time", declared: null };
+    if (!this.#handles("scheduled")) return { outcome: "missing", declared: null };
     const outcome = await this.env.WORKER.scheduled({ cron, scheduledTime });
     return compared(outcome, cron, this.env.CRONS);
   }
@@ -20,7 +20,7 @@ export default class Fire extends WorkerEntrypoint {
    * @param {unknown[]} bodies One for each message.
    */
   async queue(queue, bodies) {
-    if (!this.#handles("queue")) return { outcome: "missing" };
+    if (!this.#handles("queue")) return { outcome: "missing", declared: null };
     const timestamp = new Date();
     const messages = bodies.map((body, index) => ({ id: `${index + 1}`, timestamp, attempts: 1, body }));
     const outcome = await this.env.WORKER.queue(queue, messages);
@@ -34,11 +34,11 @@ export default class Fire extends WorkerEntrypoint {
 }
 
 /**
- * With what the configuration declares, if that is something else than what was fired.
+ * With what the configuration declares, if that is something else than what was fired; else with null.
  * @param {object} outcome
  * @param {string} what
  * @param {string[] | null} declared Nothing where configurations do not say it.
  */
 function compared(outcome, what, declared) {
-  return declared === null || declared.includes(what) ? outcome : { ...outcome, declared };
+  return { ...outcome, declared: declared === null || declared.includes(what) ? null : declared };
 }

@@ -28,6 +28,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::name::SessionName;
+use super::nearest::Nearest;
 use super::output::Level;
 use super::project::{Position, Problem, Problems, Project, ProjectError, Var};
 use build::{Build, Built};
@@ -86,7 +87,9 @@ pub fn load(
     let (mut problems, mut outputs, mut sources) = (Vec::new(), Vec::new(), true);
     let all = read_all(request)?;
     let file = first(request);
-    let warnings = all.iter().flat_map(|one| &one.warnings).map(|warning| warning.text(&file)).collect();
+    let mut warnings: BTreeSet<_> =
+        all.iter().flat_map(|one| &one.warnings).map(|warning| warning.text(&file)).collect();
+    warnings.extend(without_nothing(request, &all));
     for (one, compiled) in all.iter().zip(compile_all(request, &all, lasting, tell, go_on)) {
         match compiled {
             Ok(output) => {
@@ -146,6 +149,23 @@ fn compile_all(
     let with_builds = all.iter().zip(builds).filter(|(one, _)| one.worker.build.is_some());
     lasting.builds = with_builds.map(|(one, built)| (one.config.file.clone(), built)).collect();
     outputs
+}
+
+/// What is to be left out, and stands nowhere.
+fn without_nothing(request: &Request, all: &[Read]) -> Vec<String> {
+    let tables = all.iter().flat_map(|one| {
+        let environments = one.value.get("env").map(Value::fields).unwrap_or_default();
+        environments.iter().map(|environment| &environment.value).chain([&one.value])
+    });
+    let fields: BTreeSet<_> = tables.flat_map(Value::fields).map(|field| field.name.as_str()).collect();
+    let missing = request.without.iter().filter(|name| !fields.contains(name.as_str()));
+    let warning = |name: &String| {
+        format!(
+            "`--without {name}` leaves nothing out: no configuration has it{}",
+            Nearest::of(name, &fields)
+        )
+    };
+    missing.map(warning).collect()
 }
 
 /// What wrangler would not take either.

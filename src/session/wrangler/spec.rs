@@ -136,6 +136,7 @@ fn known(mut names: BTreeSet<String>, classes: &[ClassSpec], workflows: &BTreeSe
 /// only the depth is known any more: what it goes up is cut off where it meets the project.
 fn source_map(module: &str, text: &[u8], root: &Path) -> Option<SourceMap> {
     SourceMap::read(module, text, |source| {
+        let source = unescaped(source);
         let below = source.trim_start_matches("../");
         let levels = (source.len() - below.len()) / "../".len();
         match levels.checked_sub(compile::BUNDLE_DEPTH) {
@@ -149,6 +150,25 @@ fn source_map(module: &str, text: &[u8], root: &Path) -> Option<SourceMap> {
                 .to_string(),
         }
     })
+}
+
+/// esbuild writes what is not ASCII as URLs have it.
+fn unescaped(source: &str) -> String {
+    let mut parts = source.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        match part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                bytes.extend(part.bytes().skip(2));
+            }
+            None => {
+                bytes.push(b'%');
+                bytes.extend(part.bytes());
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| source.to_owned())
 }
 
 /// A class of a session that is compiled too says itself how its objects are named.
@@ -165,3 +185,22 @@ pub(super) fn key_actors(sessions: &mut [SessionSpec]) {
 
 /// Files among the static ones that the compiler reads.
 const ASSET_RULES: [&str; 3] = [".assetsignore", "_headers", "_redirects"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_sources_are_those_of_the_files() {
+        for (escaped, name) in [
+            ("../src/%C3%AFn dex.js", "../src/ïn dex.js"),
+            ("a%20b", "a b"),
+            ("100%", "100%"),
+            ("%zz%4", "%zz%4"),
+            ("%ff", "%ff"),
+            ("", ""),
+        ] {
+            assert_eq!(unescaped(escaped), name);
+        }
+    }
+}

@@ -16,12 +16,14 @@ async fn warnings_are_told_once() {
          \"queues\": {{ \"producers\": [{{ \"binding\": \"Q\", \"queue\": \"jobs\", \"delivery_delay\": 5 }}] }}\n}}"
     );
     let folder = folder(&[("wrangler.jsonc", &config), ("src/index.ts", MAIN), (".dev.vars", "HERE=1\n")]);
-    let mut kept = Kept::start(&folder, &["dev", "--json", &format!("--listen={}", free_port())]);
+    let listen = format!("--listen={}", free_port());
+    let mut kept = Kept::start(&folder, &["dev", "--json", &listen, "--without", "queue"]);
     for wanted in [
         ["wrangler.jsonc:2:3: web has no value for the secrets `KEY`, `TOKEN`", ".dev.vars"],
         ["wrangler.jsonc:3:13: `A` stands here twice", "the last one counts"],
         ["wrangler.jsonc:4:22: `vras` is no field", "did you mean `vars`?"],
         ["wrangler.jsonc:5:64: `delivery_delay` has no effect here", "as if it were 0"],
+        ["`--without queue` leaves nothing out", "did you mean queues?"],
     ] {
         let told = kept.event("warned").await["message"].as_str().unwrap().to_owned();
         assert!(wanted.iter().all(|part| told.contains(part)), "{wanted:?} in {told}");
