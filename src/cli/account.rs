@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anstyle::{AnsiColor, Style};
 
 use super::failure::Failure;
+use super::names::Names;
 use super::reload;
 use super::screen::{self, BAD, FAINT, GOOD, PENDING, STRONG};
 use crate::control::shape::{LinkRow, SessionRow, State};
@@ -170,10 +171,14 @@ impl Account {
                 screen::note(&format!("{} {STRONG}{url}{STRONG:#}", self.tag(session)));
             }
         }
+        let names = Names::of(sessions);
         for LinkRow { link, target, state, why, .. } in links {
             let why = why.as_ref().filter(|_| *state != State::Up);
             let why = why.map_or(String::new(), |why| format!(" {FAINT}{why}{FAINT:#}"));
-            screen::note(&format!("{link} {FAINT}→{FAINT:#} {target}{why}"));
+            // Which session of others is meant is told whole.
+            let is_own = sessions.iter().any(|row| row.session == target.session);
+            let target = if is_own { names.aim(target) } else { target.to_string() };
+            screen::note(&format!("{} {FAINT}→{FAINT:#} {target}{why}", names.link(link)));
         }
         if let Some(ingress) = ingress {
             screen::note(&format!("{FAINT}all sessions are listed at{FAINT:#} {STRONG}{ingress}{STRONG:#}"));
@@ -188,9 +193,10 @@ impl Account {
             sessions.push(session.clone());
             sessions.len() - 1
         });
-        let width = sessions.iter().map(|name| name.to_string().len()).max().unwrap_or_default();
+        let names = Names::among(sessions.iter());
+        let width = sessions.iter().map(|session| names.session(session).len()).max().unwrap_or_default();
         let colour = COLOURS.get(index % COLOURS.len()).copied().unwrap_or(AnsiColor::Cyan);
         let style = Style::new().fg_color(Some(colour.into()));
-        format!("{style}{:<width$}{style:#}", session.to_string())
+        format!("{style}{:<width$}{style:#}", names.session(session))
     }
 }

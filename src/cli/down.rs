@@ -1,6 +1,7 @@
 //! `jackfield down`
 
 use super::failure::Failure;
+use super::names::Names;
 use super::place::Place;
 use super::screen;
 
@@ -9,7 +10,8 @@ pub(super) async fn run(place: &Place, as_json: bool) -> Result<(), Failure> {
     if as_json {
         return Ok(screen::json(&stopped)?);
     }
-    let names: Vec<_> = stopped.sessions.iter().map(ToString::to_string).collect();
+    let known = Names::among(stopped.sessions.iter());
+    let names: Vec<_> = stopped.sessions.iter().map(|session| known.session(session)).collect();
     screen::data(&match names.is_empty() {
         true => "stopped; no session was ours".to_owned(),
         false => format!("stopped {}", names.join(", ")),

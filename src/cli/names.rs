@@ -22,7 +22,8 @@ impl Names {
         Ok(Self::of(&place.client().sessions().await?.sessions))
     }
 
-    fn among<'a>(sessions: impl Iterator<Item = &'a SessionName>) -> Self {
+    /// As long as there are no others.
+    pub(super) fn among<'a>(sessions: impl Iterator<Item = &'a SessionName>) -> Self {
         let mut counts = HashMap::new();
         for session in sessions {
             *counts.entry(session.name().to_owned()).or_default() += 1;
