@@ -123,6 +123,7 @@ impl Account {
                     screen::note(hint);
                 }
             }
+            Told::Waiting { session, calls, at_most_ms } => self.waiting(session, *calls, *at_most_ms),
             Told::Stopping {} => {
                 screen::note("stopping; calls in progress may end, Ctrl-C does not wait for them");
             }
@@ -162,6 +163,19 @@ impl Account {
                 screen::note(&format!("{tag} {BAD}down{BAD:#} {}", why.unwrap_or_default()));
             }
         }
+    }
+
+    fn waiting(&self, session: &SessionName, calls: usize, at_most_ms: u64) {
+        let at_most = at_most_ms.div_ceil(1000);
+        let for_what = match calls {
+            0 => String::new(),
+            1 => ", which has a call in progress".to_owned(),
+            calls => format!(", which has {calls} calls in progress"),
+        };
+        let tag = self.tag(session);
+        screen::note(&format!(
+            "{tag} {PENDING}waits{PENDING:#} for the end of its old process{for_what}; {at_most} s at most"
+        ));
     }
 
     fn ready(&self, ingress: Option<&str>, sessions: &[SessionRow], links: &[LinkRow]) {

@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::place::Place;
 use super::progress::FetchBar;
 use super::signals::Signals;
-use crate::control::{Client, Code, Teller, Told};
+use crate::control::{Client, Code, Listening, Teller, Told};
 use crate::session::wrangler::{self, Config, FILE_NAMES, Request, Tools};
 use crate::session::{SessionName, scope, workerd};
 
@@ -123,7 +123,7 @@ pub(super) fn run(settings: DevSettings, as_json: bool) -> Result<(), Failure> {
     ended
 }
 
-/// Until the sessions end, or the command does: then the daemon lets their calls end, and ends them.
+/// Until the sessions end, or a signal comes: then the daemon lets their calls end, and ends them.
 async fn listen_to(
     place: &Place,
     request: &Request,
@@ -132,39 +132,80 @@ async fn listen_to(
 ) -> Result<(), Failure> {
     let mut signals =
         Signals::new().map_err(|error| Failure::failed(format!("cannot watch signals: {error}")))?;
-    let kept = async {
-        let ask = |daemon: Client| async move { daemon.dev(request).await };
-        let mut listening = background::ask(place, ingress, ask).await?;
-        let mut is_up = false;
-        while let Some(told) = listening.next().await? {
+    let ask = |daemon: Client| async move { daemon.dev(request).await };
+    let listening = tokio::select! {
+        biased;
+        () = signals.end() => {
+            // Nothing runs yet, and what was begun ends by itself.
+            account.tell(Told::Stopped {});
+            return Ok(());
+        }
+        listening = background::ask(place, ingress, ask) => listening?,
+    };
+    let mut kept = Kept { listening, account, place, is_up: false, is_stopping: false };
+    tokio::select! {
+        biased;
+        () = signals.end() => {}
+        ended = kept.listen() => return ended,
+    }
+    tokio::select! {
+        biased;
+        () = signals.end() => Err(Failure::failed("stopped at once; calls in progress were broken")),
+        ended = kept.stop() => ended,
+    }
+}
+
+/// Sessions that the daemon keeps for us.
+struct Kept<'a> {
+    listening: Listening,
+    account: &'a Teller,
+    place: &'a Place,
+    is_up: bool,
+    is_stopping: bool,
+}
+
+impl Kept<'_> {
+    /// # Cancellation
+    /// Safe: what was read is told.
+    async fn listen(&mut self) -> Result<(), Failure> {
+        while let Some(told) = self.listening.next().await? {
             match told {
                 // Sources are put right while one waits; what the files say was to be right from the start.
-                Told::ReloadFailed { error } if !is_up && error.code != Code::BadSources => {
+                Told::ReloadFailed { error } if !self.is_up && error.code != Code::BadSources => {
                     return Err(error.hint("nothing was started; put it right and try again").into());
                 }
                 Told::Stopped {} => {
-                    account.tell(Told::Stopped {});
+                    self.account.tell(Told::Stopped {});
                     return Ok(());
                 }
+                Told::Stopping {} => self.stopping(),
                 told => {
-                    is_up |= matches!(told, Told::Ready { .. });
-                    account.tell(told);
-                    account.room().await;
+                    self.is_up |= matches!(told, Told::Ready { .. });
+                    self.account.tell(told);
+                    self.account.room().await;
                 }
             }
         }
-        Err(Failure::failed(format!(
-            "the daemon of {} has gone away, and the sessions with it",
-            place.file.display()
-        ))
-        .hint("start them again"))
-    };
-    tokio::select! {
-        biased;
-        () = signals.end() => {
-            account.tell(Told::Stopped {});
-            Ok(())
+        let what =
+            format!("the daemon of {} has gone away, and the sessions with it", self.place.file.display());
+        Err(Failure::failed(what).hint("start them again"))
+    }
+
+    /// Ends the sessions, once their calls have.
+    ///
+    /// # Cancellation
+    /// Dropping the whole ends the calls too.
+    async fn stop(&mut self) -> Result<(), Failure> {
+        self.stopping();
+        // A daemon that has gone, or ends it already, says so to those who listen.
+        let _ = self.listening.end().await;
+        self.listen().await
+    }
+
+    /// Told by whoever knows it first.
+    fn stopping(&mut self) {
+        if !std::mem::replace(&mut self.is_stopping, true) {
+            self.account.tell(Told::Stopping {});
         }
-        ended = kept => ended,
     }
 }

@@ -21,8 +21,8 @@ use super::listening::Listening;
 use super::problem::{Problem, Refusal};
 use super::server::is_own;
 use super::shape::{
-    Attach, Attached, ChangeRequest, Changed, Ending, Explanation, FakeRequest, Links, Placed, Places,
-    Reloaded, Run, Running, Sessions, Status, Stopped,
+    Attach, Attached, ChangeRequest, Changed, EndDev, Ending, Explanation, FakeRequest, GUEST, Links, Placed,
+    Places, Reloaded, Run, Running, Sessions, Status, Stopped,
 };
 use crate::session::wrangler;
 
@@ -140,16 +140,25 @@ impl Client {
             let answer = sender.send_request(request).await.map_err(|error| self.lost(error))?;
             let status = answer.status();
             match status.is_success() {
-                true => Ok(answer.into_body()),
+                true => {
+                    let guest =
+                        answer.headers().get(GUEST).and_then(|guest| guest.to_str().ok()?.parse().ok());
+                    Ok((guest, answer.into_body()))
+                }
                 false => Err(self.refusal(status, &self.whole(answer.into_body()).await?)),
             }
         };
-        let body = tokio::select! {
+        let (guest, body) = tokio::select! {
             biased;
-            body = answered => body?,
+            answered = answered => answered?,
             never = &mut connection => match never {},
         };
-        Ok(Listening::new(self.clone(), body, connection))
+        let guest = guest.ok_or_else(|| self.garbled(StatusCode::OK, &"it says no number to end it by"))?;
+        Ok(Listening::new(self.clone(), guest, body, connection))
+    }
+
+    pub(super) async fn end_dev(&self, end: &EndDev) -> Result<Ending, ClientError> {
+        self.post("/v1/dev/end", end).await
     }
 
     /// Leads places in bundles back to their sources.

@@ -6,11 +6,13 @@ use hyper::StatusCode;
 use hyper::body::Incoming;
 
 use super::client::{Client, ClientError, Driven, MAX_ANSWER};
+use super::shape::EndDev;
 use super::told::Told;
 
-/// The events of what [`Client::dev`] has begun. It goes on until this is dropped.
+/// The events of what [`Client::dev`] has begun. It goes on until this is dropped, or [ended](Listening::end).
 pub struct Listening {
     client: Client,
+    guest: u64,
     body: Incoming,
     connection: Driven,
     unread: BytesMut,
@@ -23,8 +25,17 @@ impl std::fmt::Debug for Listening {
 }
 
 impl Listening {
-    pub(super) fn new(client: Client, body: Incoming, connection: Driven) -> Self {
-        Self { client, body, connection, unread: BytesMut::new() }
+    pub(super) fn new(client: Client, guest: u64, body: Incoming, connection: Driven) -> Self {
+        Self { client, guest, body, connection, unread: BytesMut::new() }
+    }
+
+    /// Ends it once its calls have ended; then [`Told::Stopped`] is the last event. Dropping this meanwhile ends it at
+    /// once.
+    ///
+    /// # Errors
+    /// The daemon has gone away.
+    pub async fn end(&self) -> Result<(), ClientError> {
+        self.client.end_dev(&EndDev { guest: self.guest }).await.map(drop)
     }
 
     /// The next event; `None` after the last.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::problem::Problem;
 use super::shape::{
-    Attach, Attached, ChangeRequest, Changed, Ending, Explanation, FakeRequest, Links, Placed, Places,
-    Reloaded, Run, Running, Sessions, Status, Stopped,
+    Attach, Attached, ChangeRequest, Changed, EndDev, Ending, Explanation, FakeRequest, Links, Placed,
+    Places, Reloaded, Run, Running, Sessions, Status, Stopped,
 };
 use super::told::Telling;
 use crate::session::wrangler::Request;
@@ -41,8 +41,12 @@ pub trait Operator: Send + Sync + 'static {
     /// Leads places in bundles back to their sources.
     fn places(&self, places: Places) -> Placed;
 
-    /// Runs wrangler's projects as long as somebody listens to what is told of them.
-    fn dev(self: Arc<Self>, request: Request) -> Result<Telling, Problem>;
+    /// Runs wrangler's projects as long as somebody listens to what is told of them. The number is for
+    /// [`Operator::end_dev`].
+    fn dev(self: Arc<Self>, request: Request) -> Result<(u64, Telling), Problem>;
+
+    /// Begins to end them, once their calls have.
+    fn end_dev(&self, end: EndDev) -> Result<Ending, Problem>;
 
     /// Makes a session of a debug port.
     fn attach(&self, attach: Attach) -> impl Future<Output = Result<Attached, Problem>> + Send;

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use super::operator::Operator;
 use super::problem::{Code, Problem, Refusal};
-use super::shape::{Attach, ChangeRequest, FakeRequest, Places, Run};
+use super::shape::{Attach, ChangeRequest, EndDev, FakeRequest, GUEST, Places, Run};
 use super::told::Telling;
 use crate::session::{Nearest, wrangler};
 
@@ -49,6 +49,7 @@ const PATHS: &[(&str, &[Method])] = &[
     ("/v1/attached", POST),
     ("/v1/places", POST),
     ("/v1/dev", POST),
+    ("/v1/dev/end", POST),
     ("/v1/reload", POST),
     ("/v1/end", GET),
     ("/v1/down", POST),
@@ -123,7 +124,12 @@ where
         }
         ("POST", "/v1/dev") => {
             let request: wrangler::Request = read(request, MAX_DEV).await?;
-            Ok(told(operator.clone().dev(request)?))
+            let (guest, telling) = operator.clone().dev(request)?;
+            Ok(told(guest, telling))
+        }
+        ("POST", "/v1/dev/end") => {
+            let end: EndDev = read(request, MAX_BODY).await?;
+            Ok(json(StatusCode::OK, &operator.end_dev(end)?))
         }
         ("POST", "/v1/reload") => Ok(json(StatusCode::OK, &operator.reload().await?)),
         ("GET", "/v1/end") => Ok(json(StatusCode::OK, &operator.end().await)),
@@ -229,7 +235,7 @@ fn json(status: StatusCode, body: &impl Serialize) -> Answer {
 }
 
 /// An event a line, as they come.
-fn told(telling: Telling) -> Answer {
+fn told(guest: u64, telling: Telling) -> Answer {
     let lines = stream::unfold(telling, |mut telling| async {
         let told = telling.next().await?;
         // As with answers, it cannot fail.
@@ -239,5 +245,6 @@ fn told(telling: Telling) -> Answer {
     });
     let mut answer = Response::new(Either::Right(StreamBody::new(lines).boxed()));
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(EVENTS));
+    answer.headers_mut().insert(GUEST, guest.into());
     answer
 }

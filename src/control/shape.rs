@@ -389,12 +389,25 @@ pub struct Reloaded {
     pub relinked: Vec<LinkName>,
 }
 
-/// The answer to `GET /v1/end`, given when the daemon begins to stop. One that is killed gives none.
+/// The answer to `GET /v1/end`, given when the daemon begins to stop, and to `POST /v1/dev/end`. One that is killed gives
+/// none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ending {
     /// The daemon.
     pub pid: u32,
 }
+
+/// `POST /v1/dev/end`: ends what a `POST /v1/dev` began, once its calls have. What is told goes on to the last; whoever
+/// stops listening then ends the calls too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndDev {
+    /// The number that the answer's header [`GUEST`] says.
+    pub guest: u64,
+}
+
+/// The header of the answer to `POST /v1/dev` by which it can be ended.
+pub const GUEST: &str = "jackfield-guest";
 
 /// The answer to `POST /v1/down`, given when every session has stopped and the folder is free.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

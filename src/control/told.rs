@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -71,6 +72,15 @@ pub enum Told {
         /// Why not.
         error: Problem,
     },
+    /// A session cannot start before its old process has ended: both store the same objects.
+    Waiting {
+        /// Which.
+        session: SessionName,
+        /// What the old process still answers.
+        calls: usize,
+        /// How long that takes at most.
+        at_most_ms: u64,
+    },
     /// Calls that have begun may end.
     Stopping {},
     /// Nothing runs any more.
@@ -95,6 +105,12 @@ impl Told {
             SessionState::Down { why } => (State::Down, None, Some(why.clone())),
         };
         Self::Session { session: session.clone(), state, generation, why }
+    }
+
+    /// A session that waits for its old process.
+    pub fn waiting(session: &SessionName, calls: usize, at_most: Duration) -> Self {
+        let at_most_ms = u64::try_from(at_most.as_millis()).unwrap_or(u64::MAX);
+        Self::Waiting { session: session.clone(), calls, at_most_ms }
     }
 }
 
@@ -172,6 +188,12 @@ impl Teller {
     pub fn end(&self) {
         self.0.state().ended = true;
         self.0.more.notify_one();
+    }
+
+    /// Whether nothing that is told arrives any more.
+    pub(super) fn is_over(&self) -> bool {
+        let state = self.0.state();
+        state.ended || state.closed
     }
 
     /// Returns when nobody listens any more.

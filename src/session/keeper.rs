@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::host::Host;
+use super::leaving::End;
 use super::name::SessionName;
 use super::process::{Ended, Running, StartError};
 use super::project::{Compiled, SessionSpec};
@@ -83,7 +84,7 @@ pub(super) struct Keeper {
     /// Starts and falls in a row without a healthy generation between them.
     failures: u32,
     commands: mpsc::Receiver<Command>,
-    stop: CancellationToken,
+    end: End,
     /// Old generations whose calls are still running.
     retiring: JoinSet<()>,
 }
@@ -107,11 +108,11 @@ impl Keeper {
         spec: SessionSpec,
         mut running: Running,
         commands: mpsc::Receiver<Command>,
-        stop: CancellationToken,
+        end: End,
     ) -> Self {
         shared.serve(&mut running);
         let now = Now::Up { running: Box::new(running), since: Instant::now() };
-        Self { shared, spec, now, failures: 0, commands, stop, retiring: JoinSet::new() }
+        Self { shared, spec, now, failures: 0, commands, end, retiring: JoinSet::new() }
     }
 
     pub(super) async fn run(mut self) {
@@ -154,7 +155,7 @@ impl Keeper {
             };
             tokio::select! {
                 biased;
-                () = self.stop.cancelled() => return Event::Stop,
+                () = self.end.calmly.cancelled() => return Event::Stop,
                 told = self.commands.recv() => return told.map_or(Event::Stop, Event::Told),
                 event = of_process => return event,
                 Some(_) = self.retiring.join_next() => {}
@@ -202,7 +203,7 @@ impl Keeper {
     async fn start(&self, spec: &SessionSpec) -> Result<Running, StartError> {
         tokio::select! {
             biased;
-            () = self.stop.cancelled() => Err(StartError::Stopped { session: spec.name.clone() }),
+            () = self.end.calmly.cancelled() => Err(StartError::Stopped { session: spec.name.clone() }),
             started = self.shared.start(spec) => started,
         }
     }
@@ -220,8 +221,7 @@ impl Keeper {
             // New events must find the new generation before the old one is asked whether it is idle.
             self.up(*running);
             if let Now::Up { running, .. } = old {
-                let limit = self.shared.host.times.drain;
-                self.retiring.spawn(retire(self.shared.clone(), *running, limit));
+                self.retire(*running);
             }
             return Ok(());
         }
@@ -229,7 +229,7 @@ impl Keeper {
         let old = std::mem::replace(&mut self.now, Now::Down { restart_at: Instant::now() });
         if let Now::Up { running, .. } = old {
             let limit = self.shared.host.times.hand_over;
-            retire(self.shared.clone(), *running, limit).await;
+            retire(self.shared.clone(), *running, limit, self.end.at_once.clone()).await;
         }
         // One that was replaced earlier may still be on its way out with the same objects.
         while self.retiring.join_next().await.is_some() {}
@@ -252,10 +252,14 @@ impl Keeper {
         self.publish(SessionState::Down { why: "it was stopped".to_owned() });
         let now = std::mem::replace(&mut self.now, Now::Down { restart_at: Instant::now() });
         if let Now::Up { running, .. } = now {
-            let limit = self.shared.host.times.drain;
-            self.retiring.spawn(retire(self.shared.clone(), *running, limit));
+            self.retire(*running);
         }
         while self.retiring.join_next().await.is_some() {}
+    }
+
+    fn retire(&mut self, running: Running) {
+        let (limit, at_once) = (self.shared.host.times.drain, self.end.at_once.clone());
+        self.retiring.spawn(retire(self.shared.clone(), running, limit, at_once));
     }
 
     fn publish(&self, state: SessionState) {
@@ -264,12 +268,13 @@ impl Keeper {
 }
 
 /// Lets the calls of a generation end by themselves for a while, then ends its process.
-async fn retire(shared: Arc<Shared>, mut running: Running, limit: Duration) {
+async fn retire(shared: Arc<Shared>, mut running: Running, limit: Duration, at_once: CancellationToken) {
     let idle = timeout(limit, shared.drain.drained(running.generation()));
     tokio::select! {
         biased;
+        () = at_once.cancelled() => {}
         _ = running.exited() => {}
         _ = idle => {}
     }
-    running.end().await;
+    running.end(at_once).await;
 }

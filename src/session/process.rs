@@ -15,6 +15,7 @@ use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::config;
 use super::host::Host;
@@ -306,13 +307,16 @@ impl Running {
         let _ = self.child.start_kill();
     }
 
-    /// Asks it to end, waits, and insists. Then nothing of it is left.
-    pub(super) async fn end(mut self) -> Ended {
+    /// Asks it to end, waits, but not beyond `at_once`, and insists. Then nothing of it is left.
+    pub(super) async fn end(mut self, at_once: CancellationToken) -> Ended {
         // The number is the child's only until its status was taken.
         let pid = self.child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
         let asked = pid.map(|pid| rustix::process::kill_process(pid, Signal::TERM));
         let ended = match asked {
-            Some(Ok(())) => timeout(self.host.times.terminate, self.exited()).await.ok(),
+            Some(Ok(())) => {
+                let limit = self.host.times.terminate;
+                timeout(limit, at_once.run_until_cancelled(self.exited())).await.ok().flatten()
+            }
             _ => None,
         };
         let ended = match ended {

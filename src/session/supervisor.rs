@@ -7,10 +7,12 @@ use std::sync::Arc;
 use futures::future::{BoxFuture, join_all};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::host::Host;
 use super::keeper::{Command, Keeper, Shared};
+use super::leaving::{End, Leaving};
 use super::name::SessionName;
 use super::process::{Running, StartError};
 use super::project::{Project, SessionSpec};
@@ -64,13 +66,13 @@ pub struct Sessions {
     kept: BTreeMap<SessionName, Kept>,
     keepers: JoinSet<()>,
     /// Sessions that were removed and may still have calls.
-    leaving: Vec<(SessionName, CancellationToken)>,
+    leaving: Vec<Leaving>,
 }
 
 struct Kept {
     spec: SessionSpec,
     commands: mpsc::Sender<Command>,
-    stop: CancellationToken,
+    end: End,
     ended: CancellationToken,
 }
 
@@ -153,11 +155,20 @@ impl Sessions {
         let gone: Vec<_> = self.kept.keys().filter(gone).cloned().collect();
         for name in &gone {
             if let Some(kept) = self.kept.remove(name) {
-                kept.stop.cancel();
-                self.leaving.push((name.clone(), kept.ended));
+                kept.end.calmly.cancel();
+                let Kept { spec, end: End { at_once, .. }, ended, .. } = kept;
+                let times = &self.shared.host.times;
+                let until = Instant::now() + times.drain + times.terminate;
+                self.leaving.push(Leaving { spec, until, ended, at_once });
             }
         }
         gone
+    }
+
+    /// Sessions that were taken down and have not ended.
+    pub fn leaving(&mut self) -> &[Leaving] {
+        self.reap();
+        &self.leaving
     }
 
     /// Ends the current process of a session as a crash would. False if there is no such session.
@@ -171,7 +182,7 @@ impl Sessions {
     /// Lets calls end up to the grace time, then ends all processes and waits for them. Faces must be closed before.
     pub async fn stop(mut self) {
         for kept in self.kept.values() {
-            kept.stop.cancel();
+            kept.end.calmly.cancel();
         }
         while let Some(ended) = self.keepers.join_next().await {
             report(ended);
@@ -182,7 +193,7 @@ impl Sessions {
         while let Some(ended) = self.keepers.try_join_next() {
             report(ended);
         }
-        self.leaving.retain(|(_, ended)| !ended.is_cancelled());
+        self.leaving.retain(|old| !old.ended.is_cancelled());
     }
 
     async fn prepare(&self, specs: Vec<&SessionSpec>) -> Result<Vec<Prepared>, StartFailures> {
@@ -200,7 +211,8 @@ impl Sessions {
         for Prepared { spec, .. } in &prepared {
             self.forget_if_new(&spec.name, "another session of the project did not start");
         }
-        join_all(prepared.into_iter().filter_map(|one| one.running).map(Running::end)).await;
+        let end = |running: Running| running.end(CancellationToken::new());
+        join_all(prepared.into_iter().filter_map(|one| one.running).map(end)).await;
         Err(StartFailures(failures))
     }
 
@@ -209,10 +221,7 @@ impl Sessions {
         if old.is_some_and(|old| old.spec.excludes(spec)) {
             return Ok(Prepared { spec: spec.clone(), running: None });
         }
-        if spec.excludes(spec) {
-            let before = self.leaving.iter().filter(|(name, _)| *name == spec.name);
-            join_all(before.map(|(_, ended)| ended.cancelled())).await;
-        }
+        join_all(self.leaving.iter().filter(|old| old.holds_up(spec)).map(Leaving::ended)).await;
         let started = self.shared.start(spec).await;
         if started.is_err() {
             // Why is said where the error goes.
@@ -268,15 +277,15 @@ impl Sessions {
 
     fn keep(&mut self, spec: SessionSpec, running: Running) {
         let (commands, queue) = mpsc::channel(QUEUE);
-        let stop = CancellationToken::new();
-        let keeper = Keeper::new(self.shared.clone(), spec.clone(), running, queue, stop.clone());
+        let end = End::default();
+        let keeper = Keeper::new(self.shared.clone(), spec.clone(), running, queue, end.clone());
         let ended = CancellationToken::new();
-        let end = ended.clone().drop_guard();
+        let last = ended.clone().drop_guard();
         self.keepers.spawn(async move {
-            let _end = end;
+            let _last = last;
             keeper.run().await;
         });
-        self.kept.insert(spec.name.clone(), Kept { spec, commands, stop, ended });
+        self.kept.insert(spec.name.clone(), Kept { spec, commands, end, ended });
     }
 }
 

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 
 use crate::control::Teller;
 use crate::router::Links;
-use crate::session::{Level, OutputSink, SessionName, SessionSink, SessionState};
+use crate::session::{Level, OutputSink, Project, SessionName, SessionSink, SessionState};
 
 /// Everybody whom sessions tell something.
 pub(super) struct Audience {
@@ -25,13 +25,21 @@ impl Audience {
         Self { table, output, watcher, guests: RwLock::default() }
     }
 
-    /// Says who hears of the sessions of guests from now on.
-    pub(super) fn seat(&self, guests: HashMap<SessionName, Teller>) {
-        *self.guests.write().unwrap_or_else(PoisonError::into_inner) = guests;
+    /// Says who hears of the sessions of guests from now on. Who heard of one that is nobody's now still does: it may be
+    /// on its way out.
+    pub(super) fn seat(&self, guests: HashMap<SessionName, Teller>, own: &Project) {
+        let mut seats = self.guests.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *seats, guests);
+        for (session, teller) in before {
+            if !teller.is_over() && own.session(&session).is_none() {
+                seats.entry(session).or_insert(teller);
+            }
+        }
     }
 
     fn guest(&self, session: &SessionName) -> Option<Teller> {
-        self.guests.read().unwrap_or_else(PoisonError::into_inner).get(session).cloned()
+        let seats = self.guests.read().unwrap_or_else(PoisonError::into_inner);
+        seats.get(session).filter(|teller| !teller.is_over()).cloned()
     }
 }
 

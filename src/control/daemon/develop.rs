@@ -1,10 +1,12 @@
 //! One guest: wrangler's projects, as long as the command that brought them listens.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures::future::join_all;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Daemon;
@@ -14,32 +16,39 @@ use crate::control::problem::{Code, Problem};
 use crate::control::shape::Reloaded;
 use crate::control::told::{Teller, Told};
 use crate::session::wrangler::{self, Lasting, Loaded, Request, Watch};
-use crate::session::{OutputSink, Project, SessionName};
+use crate::session::{INSTANT, Leaving, OutputSink, Project, SessionName};
 
 /// Said after whatever cannot be used.
 const NEXT: &str = "it is tried again when something changes";
 
-/// Counted as long as it is there.
-pub(super) struct Busy(watch::Sender<usize>);
+/// What ends each guest, by its number.
+pub(super) type Guests = BTreeMap<u64, CancellationToken>;
+
+/// A guest's place among them, as long as it is there.
+pub(super) struct Busy {
+    guests: watch::Sender<Guests>,
+    number: u64,
+    end: CancellationToken,
+}
 
 impl Busy {
-    pub(super) fn new(count: &watch::Sender<usize>) -> Self {
-        count.send_modify(|count| *count += 1);
-        Self(count.clone())
+    pub(super) fn new(guests: &watch::Sender<Guests>, number: u64) -> Self {
+        let end = CancellationToken::new();
+        guests.send_modify(|guests| drop(guests.insert(number, end.clone())));
+        Self { guests: guests.clone(), number, end }
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.send_modify(|count| *count -= 1);
+        self.guests.send_modify(|guests| drop(guests.remove(&self.number)));
     }
 }
 
-/// Keeps the sessions of a guest: compiles them, runs them, does so again when a source changes, until nobody listens or
-/// the daemon stops.
+/// Keeps the sessions of a guest: compiles them, runs them, does so again when a source changes, until that is to end,
+/// nobody listens, or the daemon stops.
 pub(super) struct Guest {
     pub(super) daemon: Arc<Daemon>,
-    pub(super) number: u64,
     pub(super) request: Arc<Request>,
     pub(super) teller: Teller,
     pub(super) busy: Busy,
@@ -51,16 +60,43 @@ impl Guest {
             Ok(()) => {}
             Err(error) => self.teller.tell(Told::ReloadFailed { error }),
         }
-        if self.daemon.stopping.is_cancelled() {
+        let is_asked = self.busy.end.is_cancelled() || self.daemon.stopping.is_cancelled();
+        if is_asked {
             self.teller.tell(Told::Stopping {});
+        }
+        let ended = self.leave().await;
+        if self.daemon.stopping.is_cancelled() {
+            // Its sessions stop with all others.
             self.daemon.commands.closed().await;
+        } else if let Err(error) = ended {
+            tracing::warn!(%error, "what a command has left runs on");
+        }
+        if is_asked {
             self.teller.tell(Told::Stopped {});
-        } else {
-            // Refused only by a daemon that has begun to stop, and then its sessions stop with all others.
-            let _ = self.apply(Project::default()).await;
         }
         self.teller.end();
         drop(self.busy);
+    }
+
+    /// Ends the sessions, once their calls have. Who asked for it and does not listen to the end has no patience with
+    /// them; who was lost has not said so.
+    async fn leave(&self) -> Result<(), Problem> {
+        let number = self.busy.number;
+        let leaving = self.daemon.ask(|reply| Command::Leave { number, reply }).await??;
+        let ended = join_all(leaving.iter().map(Leaving::ended));
+        let impatient = async {
+            match self.busy.end.is_cancelled() {
+                true => self.teller.closed().await,
+                false => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = ended => return Ok(()),
+            () = impatient => leaving.iter().for_each(Leaving::end_at_once),
+        }
+        join_all(leaving.iter().map(Leaving::ended)).await;
+        Ok(())
     }
 
     async fn keep(&self) -> Result<(), Problem> {
@@ -102,6 +138,7 @@ impl Guest {
     async fn over(&self) {
         tokio::select! {
             () = self.teller.closed() => {}
+            () = self.busy.end.cancelled() => {}
             () = self.daemon.stopping.cancelled() => {}
         }
     }
@@ -134,10 +171,33 @@ impl Guest {
     }
 
     async fn apply(&self, project: Project) -> Result<(Project, Reloaded), Problem> {
-        let (number, teller, applied) = (self.number, self.teller.clone(), project.clone());
+        self.predecessors(&project).await?;
+        let (number, teller, applied) = (self.busy.number, self.teller.clone(), project.clone());
         let reloaded =
             self.daemon.ask(|reply| Command::Guest { number, project: applied, teller, reply }).await??;
         Ok((project, reloaded))
+    }
+
+    /// Waits for sessions that another command has left, and that have to end first. The worker could do that as well, but
+    /// does one thing at a time, and nobody could be told.
+    ///
+    /// # Cancellation
+    /// Safe.
+    async fn predecessors(&self, project: &Project) -> Result<(), Problem> {
+        let mut leaving = self.daemon.ask(Command::Leaving).await?;
+        let holds_up = |old: &Leaving| project.sessions.iter().any(|spec| old.holds_up(spec));
+        leaving.retain(holds_up);
+        let mut ended = std::pin::pin!(join_all(leaving.iter().map(Leaving::ended)));
+        if timeout(INSTANT, &mut ended).await.is_ok() {
+            return Ok(());
+        }
+        for old in leaving.iter().filter(|old| holds_up(old)) {
+            let calls = self.daemon.router.shared().leased_to(old.session());
+            let at_most = old.until.saturating_duration_since(Instant::now());
+            self.teller.tell(Told::waiting(old.session(), calls, at_most));
+        }
+        ended.await;
+        Ok(())
     }
 
     fn ready(&self, project: &Project) -> Told {

@@ -26,8 +26,9 @@ use super::operator::Operator;
 use super::problem::{Code, Problem};
 use super::rows;
 use super::shape::{
-    Attach, Attached, ChangeRequest, Changed, Ending, Events, Explanation, FakeRequest, Links as LinkRows,
-    Move, Placed, Places, Reloaded, Run, Running, Sessions as SessionRows, Status, Stopped, millis,
+    Attach, Attached, ChangeRequest, Changed, EndDev, Ending, Events, Explanation, FakeRequest,
+    Links as LinkRows, Move, Placed, Places, Reloaded, Run, Running, Sessions as SessionRows, Status,
+    Stopped, millis,
 };
 use super::told::{Telling, telling};
 use crate::router::switch::Counts;
@@ -38,7 +39,7 @@ use crate::session::{
 };
 
 use audience::Audience;
-use develop::{Busy, Guest};
+use develop::{Busy, Guest, Guests};
 use faces::Faces;
 use facts::Known;
 use fakes::{Fakes, Staged};
@@ -77,8 +78,8 @@ pub struct Daemon {
     project: Arc<ArcSwap<Project>>,
     /// Where operators ask.
     control: PathBuf,
-    /// How many guests there are, and the number of the last.
-    guests: watch::Sender<usize>,
+    /// What ends each guest, and the number of the last.
+    guests: watch::Sender<Guests>,
     last_guest: AtomicU64,
     fakes: Fakes,
     port: PathBuf,
@@ -149,7 +150,7 @@ impl Daemon {
             router,
             project: project.clone(),
             control,
-            guests: watch::Sender::new(0),
+            guests: watch::Sender::new(Guests::new()),
             last_guest: AtomicU64::new(0),
             fakes,
             port,
@@ -186,7 +187,7 @@ impl Daemon {
     pub async fn idle(&self) {
         let (mut joined, mut guests) = (self.joined.idle.clone(), self.guests.subscribe());
         loop {
-            let is_idle = *joined.borrow_and_update() && *guests.borrow_and_update() == 0;
+            let is_idle = *joined.borrow_and_update() && guests.borrow_and_update().is_empty();
             let changed = async {
                 tokio::select! {
                     changed = joined.changed() => changed,
@@ -348,15 +349,23 @@ impl Operator for Daemon {
         }
     }
 
-    fn dev(self: Arc<Self>, request: Request) -> Result<Telling, Problem> {
+    fn dev(self: Arc<Self>, request: Request) -> Result<(u64, Telling), Problem> {
         if self.stopping.is_cancelled() {
             return Err(worker::going_down());
         }
         let (teller, telling) = telling();
-        let (number, busy) = (self.last_guest.fetch_add(1, Relaxed) + 1, Busy::new(&self.guests));
-        let daemon = self.clone();
-        self.changes.spawn(Guest { daemon, number, request: Arc::new(request), teller, busy }.run());
-        Ok(telling)
+        let number = self.last_guest.fetch_add(1, Relaxed) + 1;
+        let (daemon, busy) = (self.clone(), Busy::new(&self.guests, number));
+        self.changes.spawn(Guest { daemon, request: Arc::new(request), teller, busy }.run());
+        Ok((number, telling))
+    }
+
+    fn end_dev(&self, EndDev { guest }: EndDev) -> Result<Ending, Problem> {
+        match self.guests.borrow().get(&guest) {
+            Some(end) => end.cancel(),
+            None => return Err(Problem::new(Code::NotFound, format!("there is no guest {guest}"))),
+        }
+        Ok(Ending { pid: std::process::id() })
     }
 
     async fn attach(&self, attach: Attach) -> Result<Attached, Problem> {

@@ -41,13 +41,17 @@ impl Projects {
         Self { own, guests: self.guests.clone() }
     }
 
-    /// The same with what a guest runs now; one that runs nothing has left.
+    /// The same with what a guest runs now.
     pub(super) fn with_guest(&self, number: u64, project: Project, teller: Teller) -> Self {
         let mut guests = self.guests.clone();
-        match project.sessions.is_empty() {
-            true => drop(guests.remove(&number)),
-            false => drop(guests.insert(number, Guest { project, teller })),
-        }
+        guests.insert(number, Guest { project, teller });
+        Self { own: self.own.clone(), guests }
+    }
+
+    /// The same without a guest.
+    pub(super) fn without_guest(&self, number: u64) -> Self {
+        let mut guests = self.guests.clone();
+        guests.remove(&number);
         Self { own: self.own.clone(), guests }
     }
 

@@ -20,7 +20,7 @@ use crate::control::problem::{Code, Problem};
 use crate::control::shape::{Reloaded, Stopped};
 use crate::control::told::Teller;
 use crate::router::{Change, Links, Origin, Router, Snapshot, retarget};
-use crate::session::{Host, Project, RuntimeDir, SessionName, Sessions, survey};
+use crate::session::{Host, Leaving, Project, RuntimeDir, SessionName, Sessions, survey};
 
 /// Who asks waits for the answer, so this is the number of operators at a time.
 pub(super) const QUEUE: usize = 16;
@@ -29,13 +29,20 @@ pub(super) const QUEUE: usize = 16;
 pub(super) enum Command {
     /// Reads the daemon's own project again.
     Reload(oneshot::Sender<Result<Reloaded, Problem>>),
-    /// Runs the project of a guest instead of what it ran before; one without sessions when the guest leaves.
+    /// Runs the project of a guest instead of what it ran before.
     Guest {
         number: u64,
         project: Project,
         teller: Teller,
         reply: oneshot::Sender<Result<Reloaded, Problem>>,
     },
+    /// Ends the sessions of a guest, once their calls have; the answer is those, and does not wait for it.
+    Leave {
+        number: u64,
+        reply: oneshot::Sender<Result<Vec<Leaving>, Problem>>,
+    },
+    /// Says which sessions are ending.
+    Leaving(oneshot::Sender<Vec<Leaving>>),
     Down(oneshot::Sender<Stopped>),
 }
 
@@ -99,6 +106,11 @@ impl Worker {
                     let done = unless(self.stopping.clone(), self.guest(number, project, teller)).await;
                     let _ = reply.send(done);
                 }
+                Command::Leave { number, reply } => {
+                    let done = unless(self.stopping.clone(), self.leave(number)).await;
+                    let _ = reply.send(done);
+                }
+                Command::Leaving(reply) => drop(reply.send(self.sessions.leaving().to_vec())),
                 Command::Down(reply) => {
                     stopped_for.push(reply);
                     break;
@@ -115,6 +127,8 @@ impl Worker {
         while let Some(command) = commands.recv().await {
             match command {
                 Command::Reload(reply) | Command::Guest { reply, .. } => drop(reply.send(Err(going_down()))),
+                Command::Leave { reply, .. } => drop(reply.send(Err(going_down()))),
+                Command::Leaving(reply) => drop(reply),
                 Command::Down(reply) => stopped_for.push(reply),
             }
         }
@@ -144,13 +158,22 @@ impl Worker {
         applied
     }
 
+    async fn leave(&mut self, number: u64) -> Result<Vec<Leaving>, Problem> {
+        if self.projects.guest(number).is_none() {
+            return Ok(Vec::new());
+        }
+        let removed = self.apply(self.projects.without_guest(number)).await?.removed;
+        let leaving = self.sessions.leaving().iter();
+        Ok(leaving.filter(|old| removed.contains(old.session())).cloned().collect())
+    }
+
     /// Makes what runs that which is wanted, all of it or nothing.
     async fn apply(&mut self, projects: Projects) -> Result<Reloaded, Problem> {
-        self.audience.seat(projects.tellers());
+        self.audience.seat(projects.tellers(), &projects.own);
         let applied = self.become_all(projects.all()).await;
         match applied.is_ok() {
             true => self.projects = projects,
-            false => self.audience.seat(self.projects.tellers()),
+            false => self.audience.seat(self.projects.tellers(), &self.projects.own),
         }
         applied
     }

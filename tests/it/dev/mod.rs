@@ -4,6 +4,7 @@ mod build;
 mod called;
 mod ears;
 mod fields;
+mod leave;
 mod queues;
 mod refused;
 mod rules;

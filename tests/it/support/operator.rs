@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use jackfield::control::explain::{Facts, explain};
 use jackfield::control::rows::{self, Addresses};
 use jackfield::control::shape::{
-    Attach, Attached, ChangeRequest, Changed, Ending, Events, Explanation, FakeRequest, Links, Placed,
-    Places, Reloaded, Run, Running, SessionRow, Sessions, Status, Stopped, millis,
+    Attach, Attached, ChangeRequest, Changed, EndDev, Ending, Events, Explanation, FakeRequest, Links,
+    Placed, Places, Reloaded, Run, Running, SessionRow, Sessions, Status, Stopped, millis,
 };
 use jackfield::control::{Code, Operator, Problem, Telling};
 use jackfield::router::{self, Change, Class, Failure, Kind, Link, LinkName, Origin, Revision, Target};
@@ -222,8 +222,12 @@ impl Operator for Desk {
         Placed { texts }
     }
 
-    fn dev(self: Arc<Self>, _request: Request) -> Result<Telling, Problem> {
+    fn dev(self: Arc<Self>, _request: Request) -> Result<(u64, Telling), Problem> {
         Err(Problem::new(Code::Failed, "nothing is compiled here"))
+    }
+
+    fn end_dev(&self, EndDev { guest }: EndDev) -> Result<Ending, Problem> {
+        Err(Problem::new(Code::NotFound, format!("there is no guest {guest}")))
     }
 
     async fn reload(&self) -> Result<Reloaded, Problem> {

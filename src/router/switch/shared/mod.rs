@@ -163,6 +163,11 @@ impl Shared {
         self.lock_leases().iter().filter(|(held, _)| held.link == *link).map(|(_, count)| count).sum()
     }
 
+    /// Those to a session, whatever its generation.
+    pub fn leased_to(&self, session: &SessionName) -> usize {
+        self.lock_leases().iter().filter(|(held, _)| held.session == *session).map(|(_, count)| count).sum()
+    }
+
     pub(super) fn note_first_event(&self, first: FirstEvent) {
         let mut times = self.first_events.lock().unwrap_or_else(PoisonError::into_inner);
         if times.len() < FIRST_EVENTS_KEPT {
