@@ -123,7 +123,9 @@ impl Account {
                     screen::note(hint);
                 }
             }
-            Told::Waiting { session, calls, at_most_ms } => self.waiting(session, *calls, *at_most_ms),
+            Told::Waiting { session, calls, web_sockets, at_most_ms } => {
+                self.waiting(session, *calls, *web_sockets, *at_most_ms);
+            }
             Told::Stopping {} => {
                 screen::note("stopping; calls in progress may end, Ctrl-C does not wait for them");
             }
@@ -165,16 +167,19 @@ impl Account {
         }
     }
 
-    fn waiting(&self, session: &SessionName, calls: usize, at_most_ms: u64) {
+    fn waiting(&self, session: &SessionName, calls: usize, web_sockets: usize, at_most_ms: u64) {
         let at_most = at_most_ms.div_ceil(1000);
-        let for_what = match calls {
-            0 => String::new(),
-            1 => ", which has a call in progress".to_owned(),
-            calls => format!(", which has {calls} calls in progress"),
+        let counted = |count: usize, what: &str| match count {
+            0 => None,
+            1 => Some(format!("1 {what}")),
+            count => Some(format!("{count} {what}s")),
         };
+        let has: Vec<_> =
+            [counted(calls, "call"), counted(web_sockets, "WebSocket")].into_iter().flatten().collect();
+        let has = if has.is_empty() { String::new() } else { format!(" with {}", has.join(" and ")) };
         let tag = self.tag(session);
         screen::note(&format!(
-            "{tag} {PENDING}waits{PENDING:#} for the end of its old process{for_what}; {at_most} s at most"
+            "{tag} {PENDING}waits{PENDING:#} for the end of its old process{has}; {at_most} s at most"
         ));
     }
 

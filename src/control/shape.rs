@@ -51,7 +51,7 @@ pub struct Events {
     pub failed: u64,
     /// Those that were delivered and failed as retryable, since their target's process ended.
     pub broken: u64,
-    /// Those that `--cut` broke.
+    /// Those that `--cut` broke, and WebSockets whose target had to end before its successor.
     pub cut: u64,
 }
 

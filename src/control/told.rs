@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use super::problem::Problem;
 use super::shape::{LinkRow, Reloaded, SessionRow, State};
-use crate::session::{Level, OutputSink, SessionName, SessionSink, SessionState};
+use crate::session::{InFlight, Level, OutputSink, SessionName, SessionSink, SessionState};
 
 /// One event: a line of `up --json` and `dev --json`, and of the answer to `POST /v1/dev`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,6 +78,8 @@ pub enum Told {
         session: SessionName,
         /// What the old process still answers.
         calls: usize,
+        /// Its WebSockets, which get less time.
+        web_sockets: usize,
         /// How long that takes at most.
         at_most_ms: u64,
     },
@@ -108,9 +110,10 @@ impl Told {
     }
 
     /// A session that waits for its old process.
-    pub fn waiting(session: &SessionName, calls: usize, at_most: Duration) -> Self {
+    pub fn waiting(session: &SessionName, in_flight: InFlight, at_most: Duration) -> Self {
+        let InFlight { calls, web_sockets } = in_flight;
         let at_most_ms = u64::try_from(at_most.as_millis()).unwrap_or(u64::MAX);
-        Self::Waiting { session: session.clone(), calls, at_most_ms }
+        Self::Waiting { session: session.clone(), calls, web_sockets, at_most_ms }
     }
 }
 
@@ -219,6 +222,10 @@ impl OutputSink for Teller {
 impl SessionSink for Teller {
     fn publish(&self, session: &SessionName, state: SessionState) {
         self.tell(Told::state(session, &state));
+    }
+
+    fn waiting(&self, session: &SessionName, in_flight: InFlight, at_most: Duration) {
+        self.tell(Told::waiting(session, in_flight, at_most));
     }
 }
 

@@ -117,7 +117,7 @@ impl LinkRoute {
                 }
                 let lease = Arc::new(EventLease {
                     shared: self.shared.clone(),
-                    cut: self.shared.cuttable(&link),
+                    cut: self.shared.cuttable(&link, &generation),
                     _ticket: self.shared.ticket(&link, &generation),
                     is_counted: self.counted().is_some(),
                     link,
@@ -292,6 +292,10 @@ struct EventLease {
 impl Lease for EventLease {
     fn cut(&self) -> &CancellationToken {
         self.cut.token()
+    }
+
+    fn stands(&self) {
+        self.cut.stands();
     }
 
     fn broken(&self, why: &str) -> Broken {

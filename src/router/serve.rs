@@ -20,7 +20,7 @@ use super::retarget::{Barrier, Leases};
 use super::switch::{Settings, Shared};
 use super::table::Links;
 use crate::net::{Lifetime, Plug, Threads, accept, listen};
-use crate::session::{Drain, Generation, SessionName};
+use crate::session::{Drain, Generation, InFlight, SessionName};
 
 /// Serves faces over a link table. Its connections run on threads of its own.
 pub struct Router {
@@ -288,5 +288,18 @@ impl Drain for Router {
     fn drained(&self, generation: &Arc<Generation>) -> BoxFuture<'static, ()> {
         let (shared, generation) = (self.shared.clone(), generation.clone());
         Box::pin(async move { shared.drained(&generation.session, generation.number).await })
+    }
+
+    fn answered(&self, generation: &Arc<Generation>) -> BoxFuture<'static, ()> {
+        let (shared, generation) = (self.shared.clone(), generation.clone());
+        Box::pin(async move { shared.answered(&generation.session, generation.number).await })
+    }
+
+    fn hang_up(&self, generation: &Arc<Generation>) {
+        self.shared.hang_up(&generation.session, generation.number);
+    }
+
+    fn in_flight(&self, generation: &Arc<Generation>) -> InFlight {
+        self.shared.in_flight(&generation.session, Some(generation.number))
     }
 }

@@ -28,6 +28,8 @@ pub struct Times {
     /// The same where the new generation has to wait for the old one, because both store the same objects. New events
     /// are parked meanwhile, so this stays well below the time after which parked events fail.
     pub hand_over: Duration,
+    /// The same for WebSockets, which seldom end by themselves: long enough for one that is about to.
+    pub hand_over_sockets: Duration,
     /// From SIGTERM to SIGKILL. workerd ends in 5 ms unless it waits for a peer, and then it waits for minutes.
     pub terminate: Duration,
     /// The first pause before a session that keeps failing is started again; doubled up to `longest_pause`.
@@ -44,6 +46,7 @@ impl Default for Times {
             start: Duration::from_secs(30),
             drain: Duration::from_secs(10),
             hand_over: Duration::from_secs(4),
+            hand_over_sockets: Duration::from_secs(1),
             terminate: Duration::from_secs(2),
             first_pause: Duration::from_millis(100),
             longest_pause: Duration::from_secs(5),

@@ -4,17 +4,18 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::host::Host;
-use super::leaving::End;
+use super::leaving::{End, INSTANT};
 use super::name::SessionName;
 use super::process::{Ended, Running, StartError};
 use super::project::{Compiled, SessionSpec};
-use super::state::{SessionSink, SessionState};
+use super::state::{Generation, SessionSink, SessionState};
 use super::supervisor::Drain;
 
 /// What the keepers of all sessions share.
@@ -228,8 +229,8 @@ impl Keeper {
         self.publish(SessionState::Starting);
         let old = std::mem::replace(&mut self.now, Now::Down { restart_at: Instant::now() });
         if let Now::Up { running, .. } = old {
-            let limit = self.shared.host.times.hand_over;
-            retire(self.shared.clone(), *running, limit, self.end.at_once.clone()).await;
+            let calls = handed_over(self.shared.clone(), running.generation().clone());
+            retire(*running, calls, self.end.at_once.clone()).await;
         }
         // One that was replaced earlier may still be on its way out with the same objects.
         while self.retiring.join_next().await.is_some() {}
@@ -258,8 +259,9 @@ impl Keeper {
     }
 
     fn retire(&mut self, running: Running) {
-        let (limit, at_once) = (self.shared.host.times.drain, self.end.at_once.clone());
-        self.retiring.spawn(retire(self.shared.clone(), running, limit, at_once));
+        let calls = self.shared.drain.drained(running.generation());
+        let calls = timeout(self.shared.host.times.drain, calls).map(drop);
+        self.retiring.spawn(retire(running, calls, self.end.at_once.clone()));
     }
 
     fn publish(&self, state: SessionState) {
@@ -267,14 +269,43 @@ impl Keeper {
     }
 }
 
-/// Lets the calls of a generation end by themselves for a while, then ends its process.
-async fn retire(shared: Arc<Shared>, mut running: Running, limit: Duration, at_once: CancellationToken) {
-    let idle = timeout(limit, shared.drain.drained(running.generation()));
+/// Lets the calls of a generation end by themselves for a while while everybody waits for its successor, and says so.
+async fn handed_over(shared: Arc<Shared>, generation: Arc<Generation>) {
+    let Shared { sink, drain, host, .. } = &*shared;
+    let times = &host.times;
+    let without_sockets = async {
+        sleep(times.hand_over_sockets).await;
+        drain.answered(&generation).await;
+    };
+    let over = async {
+        tokio::select! {
+            () = drain.drained(&generation) => {}
+            () = without_sockets => {}
+        }
+    };
+    let tell = async {
+        sleep(INSTANT).await;
+        let in_flight = drain.in_flight(&generation);
+        let limit = if in_flight.calls == 0 { times.hand_over_sockets } else { times.hand_over };
+        sink.waiting(&generation.session, in_flight, (limit + times.terminate).saturating_sub(INSTANT));
+        std::future::pending().await
+    };
+    tokio::select! {
+        biased;
+        _ = timeout(times.hand_over, over) => {}
+        () = tell => {}
+    }
+    // A process that is asked to end waits for its peers.
+    drain.hang_up(&generation);
+}
+
+/// Waits for the calls of a generation, then ends its process.
+async fn retire(mut running: Running, calls: impl Future<Output = ()>, at_once: CancellationToken) {
     tokio::select! {
         biased;
         () = at_once.cancelled() => {}
         _ = running.exited() => {}
-        _ = idle => {}
+        () = calls => {}
     }
     running.end(at_once).await;
 }

@@ -11,6 +11,15 @@ use super::project::SessionSpec;
 /// What takes no longer than this need not be told.
 pub const INSTANT: Duration = Duration::from_millis(200);
 
+/// What a process still has to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InFlight {
+    /// Requests that are being answered, and callers with RPC sessions.
+    pub calls: usize,
+    /// WebSockets that are known as such: not those inside an RPC session.
+    pub web_sockets: usize,
+}
+
 /// A session that was taken down: its process is there until its calls have ended, or their time has.
 #[derive(Clone, Debug)]
 pub struct Leaving {

@@ -36,7 +36,7 @@ pub mod wrangler;
 pub use background::background;
 pub use exports::Exports;
 pub use host::{Host, Times};
-pub use leaving::{INSTANT, Leaving};
+pub use leaving::{INSTANT, InFlight, Leaving};
 pub use listener::Listener;
 pub use memory::resident;
 pub use name::{NameError, SessionName};

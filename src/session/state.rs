@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::leaving::InFlight;
 use super::name::SessionName;
 use super::release::Release;
 use crate::net::Endpoint;
@@ -111,4 +113,7 @@ pub enum SessionState {
 pub trait SessionSink: Send + Sync + 'static {
     /// `session` is in `state` from now on.
     fn publish(&self, session: &SessionName, state: SessionState);
+
+    /// `session` cannot start before its old process has ended, which may take so long.
+    fn waiting(&self, _session: &SessionName, _in_flight: InFlight, _at_most: Duration) {}
 }

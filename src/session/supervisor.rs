@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::host::Host;
 use super::keeper::{Command, Keeper, Shared};
-use super::leaving::{End, Leaving};
+use super::leaving::{End, InFlight, Leaving};
 use super::name::SessionName;
 use super::process::{Running, StartError};
 use super::project::{Project, SessionSpec};
@@ -26,6 +26,17 @@ pub trait Drain: Send + Sync + 'static {
     /// Ends when nothing is in flight to `generation`, which gets no new events any more. It may never end: the caller
     /// stops waiting after a while.
     fn drained(&self, generation: &Arc<Generation>) -> BoxFuture<'static, ()>;
+
+    /// The same, but WebSockets do not count: they end when one of their ends likes.
+    fn answered(&self, generation: &Arc<Generation>) -> BoxFuture<'static, ()> {
+        self.drained(generation)
+    }
+
+    /// Breaks those WebSockets.
+    fn hang_up(&self, _generation: &Arc<Generation>) {}
+
+    /// What is in flight now.
+    fn in_flight(&self, generation: &Arc<Generation>) -> InFlight;
 }
 
 /// Why sessions do not run as they were declared.

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 
 use crate::control::Teller;
 use crate::router::Links;
-use crate::session::{Level, OutputSink, Project, SessionName, SessionSink, SessionState};
+use crate::session::{InFlight, Level, OutputSink, Project, SessionName, SessionSink, SessionState};
 
 /// Everybody whom sessions tell something.
 pub(super) struct Audience {
@@ -65,6 +66,13 @@ impl SessionSink for Audience {
         match self.guest(session) {
             Some(teller) => teller.publish(session, state),
             None => self.watcher.publish(session, state),
+        }
+    }
+
+    fn waiting(&self, session: &SessionName, in_flight: InFlight, at_most: Duration) {
+        match self.guest(session) {
+            Some(teller) => teller.waiting(session, in_flight, at_most),
+            None => self.watcher.waiting(session, in_flight, at_most),
         }
     }
 }

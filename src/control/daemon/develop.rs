@@ -192,9 +192,9 @@ impl Guest {
             return Ok(());
         }
         for old in leaving.iter().filter(|old| holds_up(old)) {
-            let calls = self.daemon.router.shared().leased_to(old.session());
+            let in_flight = self.daemon.router.shared().in_flight(old.session(), None);
             let at_most = old.until.saturating_duration_since(Instant::now());
-            self.teller.tell(Told::waiting(old.session(), calls, at_most));
+            self.teller.tell(Told::waiting(old.session(), in_flight, at_most));
         }
         ended.await;
         Ok(())

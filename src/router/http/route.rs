@@ -87,8 +87,11 @@ pub struct Asked {
 
 /// The claim of one event on its target, held until the event ended: body complete in both directions or socket closed.
 pub trait Lease: Send + Sync + 'static {
-    /// Cancelled when `--cut` breaks the event.
+    /// Cancelled when `--cut` breaks the event, or its target has to end and waits for nothing else.
     fn cut(&self) -> &CancellationToken;
+
+    /// The event has become a WebSocket.
+    fn stands(&self) {}
 
     /// The upstream's connection was lost after the event was delivered and before the event was over.
     fn broken(&self, _why: &str) -> Broken {

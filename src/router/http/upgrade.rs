@@ -35,6 +35,9 @@ impl Tunnel {
     pub(super) async fn run(self) -> Result<(), TunnelError> {
         let (caller, upstream) = futures::try_join!(self.caller, self.upstream)?;
         let (caller, upstream) = (open(caller)?, open(upstream)?);
+        if self.speaks_frames {
+            self.lease.stands();
+        }
         let goodbye = || self.speaks_frames.then(Goodbye::default);
         let mut up = Direction::new(&caller.read, goodbye());
         let mut down = Direction::new(&upstream.read, goodbye());
@@ -60,7 +63,7 @@ impl Tunnel {
 /// Why a tunnel ended other than by both sides closing in turn.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TunnelError {
-    #[error("the link was re-targeted with --cut")]
+    #[error("the link was re-targeted with --cut, or the target had to end")]
     Cut,
     #[error("one side is gone")]
     Gone,

@@ -36,6 +36,7 @@ impl Bridge {
     /// Dropping the future aborts both sides.
     pub(super) async fn run(self) -> Result<(), TunnelError> {
         let Opened { socket, read } = upgrade::open(self.caller.await?)?;
+        self.lease.stands();
         let mut decoder = Decoder::default();
         decoder.feed(&read);
         let mut passing = Passing {

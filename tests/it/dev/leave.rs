@@ -22,11 +22,17 @@ tag = "v1"
 new_sqlite_classes = ["Room"]
 "#;
 
-const MAIN: &str = r#"
+pub(super) const MAIN: &str = r#"
 import { DurableObject } from "cloudflare:workers";
 export class Room extends DurableObject {}
 export default {
     async fetch(request: Request): Promise<Response> {
+        if (request.headers.has("upgrade")) {
+            const [near, far] = Object.values(new WebSocketPair());
+            far.accept();
+            far.send("welcome");
+            return new Response(null, { status: 101, webSocket: near });
+        }
         console.log("began");
         return new Response("got " + await request.text());
     },
@@ -34,13 +40,13 @@ export default {
 "#;
 
 /// A session that stores objects, and its command.
-struct Rooms {
-    folder: tempfile::TempDir,
-    listen: String,
+pub(super) struct Rooms {
+    pub(super) folder: tempfile::TempDir,
+    pub(super) listen: String,
 }
 
 impl Rooms {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = folder(&[("wrangler.toml", CONFIG), ("index.ts", MAIN)]);
         Self { folder, listen: format!("127.0.0.1:{}", free_port()) }
     }
@@ -49,14 +55,14 @@ impl Rooms {
         Kept::start(&self.folder, &["dev", "--json", "--listen", &self.listen])
     }
 
-    async fn up(&self) -> Kept {
+    pub(super) async fn up(&self) -> Kept {
         let mut kept = self.start();
         kept.event("ready").await;
         kept
     }
 
     /// A request that the worker has, and waits for the rest of.
-    async fn call(&self, kept: &mut Kept) -> TcpStream {
+    pub(super) async fn call(&self, kept: &mut Kept) -> TcpStream {
         let mut call = TcpStream::connect(&self.listen).await.unwrap();
         let head = "POST / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 4\r\n\r\nha";
         call.write_all(head.as_bytes()).await.unwrap();
@@ -65,13 +71,13 @@ impl Rooms {
     }
 }
 
-async fn rest(mut call: TcpStream) -> String {
+pub(super) async fn rest(mut call: TcpStream) -> String {
     call.write_all(b"lf").await.unwrap();
     end(call).await
 }
 
 /// What comes of a call.
-async fn end(mut call: TcpStream) -> String {
+pub(super) async fn end(mut call: TcpStream) -> String {
     let mut answer = Vec::new();
     // One that is broken may be reset.
     let _ = tokio::time::timeout(DEADLINE, call.read_to_end(&mut answer)).await.expect("it does not end");
@@ -149,7 +155,7 @@ async fn people_are_told_what_is_waited_for() {
             said.push_str(&String::from_utf8_lossy(&part[..count]));
         }
     };
-    let waits = "waits for the end of its old process, which has a call in progress; ";
+    let waits = "waits for the end of its old process with 1 call; ";
     until(&mut said, &mut errors, waits).await;
     drop(rest(call).await);
     until(&mut said, &mut errors, "ready in").await;

@@ -4,6 +4,7 @@ mod build;
 mod called;
 mod ears;
 mod fields;
+mod hand_over;
 mod leave;
 mod queues;
 mod refused;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use jackfield::session::{
-    Drain, Generation, Host, Level, OutputSink, Project, RuntimeDir, SessionName, SessionSink, SessionState,
-    Sessions, StartFailures, Times,
+    Drain, Generation, Host, InFlight, Level, OutputSink, Project, RuntimeDir, SessionName, SessionSink,
+    SessionState, Sessions, StartFailures, Times,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -72,6 +72,10 @@ impl Drain for Gate {
         Box::pin(async move {
             let _ = open.wait_for(|open| *open).await;
         })
+    }
+
+    fn in_flight(&self, _generation: &Arc<Generation>) -> InFlight {
+        InFlight { calls: usize::from(!*self.0.borrow()), web_sockets: 0 }
     }
 }
 

@@ -6,8 +6,8 @@ use futures::task::AtomicWaker;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
-use crate::router::{LinkName, Revision};
-use crate::session::SessionName;
+use crate::router::{Link, LinkName, Revision};
+use crate::session::{Generation, SessionName};
 
 /// Counts one event as waiting until it is dropped.
 pub(in crate::router) struct Waits {
@@ -77,6 +77,15 @@ impl Drop for Ticket {
     }
 }
 
+/// An HTTP event, as long as its [`Cuttable`] is there.
+pub(super) struct HttpEvent {
+    pub link: Arc<Link>,
+    pub generation: Arc<Generation>,
+    pub token: CancellationToken,
+    /// It has become a WebSocket.
+    pub stands: bool,
+}
+
 /// The token of an HTTP event, known to [`Shared::cut`] until this is dropped.
 pub(in crate::router) struct Cuttable {
     pub(super) shared: Arc<Shared>,
@@ -87,6 +96,14 @@ pub(in crate::router) struct Cuttable {
 impl Cuttable {
     pub fn token(&self) -> &CancellationToken {
         &self.token
+    }
+
+    /// The event is a WebSocket from now on.
+    pub fn stands(&self) {
+        if let Some(event) = self.shared.lock_cuttable().get_mut(self.key) {
+            event.stands = true;
+        }
+        self.shared.lease_returned.notify_waiters();
     }
 }
 

@@ -1,6 +1,7 @@
 //! What all callers' engines share: the links, the idle upstream connections, and who has to be told of changes.
 
 mod guards;
+mod in_flight;
 mod settings;
 
 use std::sync::atomic::Ordering::Relaxed;
@@ -15,8 +16,8 @@ use crate::router::failures::{Failure, Failures};
 use crate::router::{Link, LinkName, Links, Revision, Route};
 use crate::rpc::FastMap;
 use crate::session::{Generation, SessionName};
-use guards::Held;
 pub(in crate::router) use guards::{Cuttable, Ticket, Waits};
+use guards::{Held, HttpEvent};
 pub(super) use guards::{Mailbox, Membership};
 use settings::Counters;
 pub use settings::{Counts, FirstEvent, Settings};
@@ -28,7 +29,7 @@ pub struct Shared {
     pub(super) pool: Pool,
     callers: Mutex<Slab<Arc<Mailbox>>>,
     leases: Mutex<FastMap<Arc<Held>, usize>>,
-    cuttable: Mutex<Slab<(Arc<Link>, CancellationToken)>>,
+    cuttable: Mutex<Slab<HttpEvent>>,
     lease_returned: Notify,
     draining: CancellationToken,
     counters: Counters,
@@ -163,11 +164,6 @@ impl Shared {
         self.lock_leases().iter().filter(|(held, _)| held.link == *link).map(|(_, count)| count).sum()
     }
 
-    /// Those to a session, whatever its generation.
-    pub fn leased_to(&self, session: &SessionName) -> usize {
-        self.lock_leases().iter().filter(|(held, _)| held.session == *session).map(|(_, count)| count).sum()
-    }
-
     pub(super) fn note_first_event(&self, first: FirstEvent) {
         let mut times = self.first_events.lock().unwrap_or_else(PoisonError::into_inner);
         if times.len() < FIRST_EVENTS_KEPT {
@@ -231,9 +227,9 @@ impl Shared {
             drop(cuts);
             mailbox.waker.wake();
         }
-        for (_, (of, token)) in self.lock_cuttable().iter() {
-            if of.name == *link && of.revision < before {
-                token.cancel();
+        for (_, event) in self.lock_cuttable().iter() {
+            if event.link.name == *link && event.link.revision < before {
+                event.token.cancel();
             }
         }
     }
@@ -255,11 +251,15 @@ impl Shared {
     }
 
     async fn until_none(&self, counts: impl Fn(&Held) -> bool) {
+        self.until(|| !self.lock_leases().keys().any(|held| counts(held))).await;
+    }
+
+    async fn until(&self, is_so: impl Fn() -> bool) {
         loop {
             let mut changed = std::pin::pin!(self.lease_returned.notified());
             // From here on no notification is missed.
             changed.as_mut().enable();
-            if !self.lock_leases().keys().any(|held| counts(held)) {
+            if is_so() {
                 return;
             }
             changed.await;
@@ -278,14 +278,20 @@ impl Shared {
         Ticket { shared: self.clone(), held }
     }
 
-    fn lock_cuttable(&self) -> MutexGuard<'_, Slab<(Arc<Link>, CancellationToken)>> {
+    fn lock_cuttable(&self) -> MutexGuard<'_, Slab<HttpEvent>> {
         self.cuttable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A token that is cancelled when the link, as it leads now, is cut.
-    pub(in crate::router) fn cuttable(self: &Arc<Self>, link: &Arc<Link>) -> Cuttable {
+    pub(in crate::router) fn cuttable(
+        self: &Arc<Self>,
+        link: &Arc<Link>,
+        generation: &Arc<Generation>,
+    ) -> Cuttable {
         let token = CancellationToken::new();
-        let key = self.lock_cuttable().insert((link.clone(), token.clone()));
+        let (link, generation) = (link.clone(), generation.clone());
+        let key =
+            self.lock_cuttable().insert(HttpEvent { link, generation, token: token.clone(), stands: false });
         Cuttable { shared: self.clone(), key, token }
     }
 

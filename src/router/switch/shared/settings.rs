@@ -45,7 +45,7 @@ pub struct Counts {
     /// retryable. Not RPC events that had been answered, whatever their callers still held of them. The answer of a
     /// fetch ends with its body, or with its WebSocket.
     pub broken: u64,
-    /// Events that `--cut` broke, likewise.
+    /// Events that `--cut` broke, and WebSockets whose target had to end before its successor, likewise.
     pub cut: u64,
 }
 
