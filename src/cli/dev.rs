@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::account::Account;
 use super::args::DevArgs;
@@ -15,6 +18,9 @@ use super::signals::Signals;
 use crate::control::{Client, Code, Listening, Teller, Told};
 use crate::session::wrangler::{self, Config, FILE_NAMES, Request, Tools};
 use crate::session::{SessionName, scope, workerd};
+
+/// How long a daemon may take to hear that it is to hurry.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What `dev` is to run.
 #[derive(Debug)]
@@ -150,7 +156,10 @@ async fn listen_to(
     }
     tokio::select! {
         biased;
-        () = signals.end() => Err(Failure::failed("stopped at once; calls in progress were broken")),
+        () = signals.end() => {
+            kept.hurry().await;
+            Err(Failure::failed("stopped at once; calls in progress were broken"))
+        }
         ended = kept.stop() => ended,
     }
 }
@@ -194,12 +203,18 @@ impl Kept<'_> {
     /// Ends the sessions, once their calls have.
     ///
     /// # Cancellation
-    /// Dropping the whole ends the calls too.
+    /// They may have been told to end, or not.
     async fn stop(&mut self) -> Result<(), Failure> {
         self.stopping();
         // A daemon that has gone, or ends it already, says so to those who listen.
         let _ = self.listening.end().await;
         self.listen().await
+    }
+
+    /// From now on dropping this breaks the calls. A daemon that was not asked before would take it for a command that
+    /// was killed, and the second signal may come before the first was passed on.
+    async fn hurry(&self) {
+        let _ = timeout(PATIENCE, self.listening.end()).await;
     }
 
     /// Told by whoever knows it first.

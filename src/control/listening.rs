@@ -29,8 +29,8 @@ impl Listening {
         Self { client, guest, body, connection, unread: BytesMut::new() }
     }
 
-    /// Ends it once its calls have ended; then [`Told::Stopped`] is the last event. Dropping this meanwhile ends it at
-    /// once.
+    /// Ends it once its calls have ended; then [`Told::Stopped`] is the last event. Dropping this after that was asked
+    /// for ends it at once. It may be asked for again.
     ///
     /// # Errors
     /// The daemon has gone away.
